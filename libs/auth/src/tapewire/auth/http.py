@@ -1,0 +1,73 @@
+"""FastAPI dependencies: who is asking, and may they?"""
+
+from collections.abc import Awaitable, Callable
+from typing import Annotated
+
+from fastapi import Depends, Request
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+
+from tapewire.auth.claims import Claims
+from tapewire.auth.errors import ExpiredToken, KeysUnavailable, TokenError
+from tapewire.auth.verifier import Verifier
+from tapewire.service.errors import ApiError
+
+_bearer = HTTPBearer(auto_error=False, bearerFormat="JWT", description="`tapewire token`")
+
+
+async def authenticated(
+    request: Request,
+    credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)],
+) -> Claims:
+    """Return the claims of the request's bearer token; `app.state.verifier` checks it.
+
+    Raises:
+        ApiError: 401 `no_token`, `expired_token` or `invalid_token`; 503 `keys_unavailable`.
+    """
+    if credentials is None:
+        raise ApiError(
+            401,
+            "no_token",
+            "Send a token: Authorization: Bearer …",
+            headers={"WWW-Authenticate": "Bearer"},
+        )
+    verifier: Verifier = request.app.state.verifier
+    try:
+        return await verifier.verify(credentials.credentials)
+    except KeysUnavailable as error:
+        raise ApiError(
+            503,
+            "keys_unavailable",
+            "Tokens cannot be verified at the moment.",
+            headers={"Retry-After": "10"},
+        ) from error
+    except TokenError as error:
+        code = "expired_token" if isinstance(error, ExpiredToken) else "invalid_token"
+        raise ApiError(
+            401,
+            code,
+            f"The token was refused: {error.reason}.",
+            headers={"WWW-Authenticate": 'Bearer error="invalid_token"'},  # RFC 6750 §3.1
+        ) from error
+
+
+def require(*scopes: str) -> Callable[..., Awaitable[Claims]]:
+    """Return a dependency that wants every one of these scopes: `Depends(require("risk:stop"))`.
+
+    Raises:
+        ApiError: as `authenticated`, and 403 `forbidden` naming the missing scope.
+    """
+
+    async def claims(found: Annotated[Claims, Depends(authenticated)]) -> Claims:
+        for scope in scopes:
+            if not found.may(scope):
+                raise ApiError(
+                    403,
+                    "forbidden",
+                    f"The token lacks the scope {scope}.",
+                    headers={
+                        "WWW-Authenticate": f'Bearer error="insufficient_scope", scope="{scope}"'
+                    },
+                )
+        return found
+
+    return claims

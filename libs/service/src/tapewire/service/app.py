@@ -1,0 +1,108 @@
+"""The FastAPI application that every service is: health, metrics, errors, limits, CORS."""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+from fastapi import APIRouter, FastAPI, Request, Response
+from fastapi.middleware.cors import CORSMiddleware
+from starlette.types import Scope
+
+from tapewire.service import errors, telemetry
+from tapewire.service.lifecycle import Component, Lifecycle
+from tapewire.service.settings import ServiceSettings
+
+BODY_LIMIT = 1_048_576  # bytes; a route that takes batches says more with max_body_size=
+OPERATIONS = ("/healthz", "/readyz", "/metrics")
+
+
+def create_app(
+    settings: ServiceSettings,
+    *,
+    service: str,
+    components: Sequence[Component],
+    routers: Sequence[APIRouter] = (),
+    title: str,
+    description: str,
+    body_limit: int = BODY_LIMIT,
+    **fastapi: Any,
+) -> FastAPI:
+    """Compose a service.
+
+    Args:
+        settings: the service's own settings.
+        service: its name in logs, metrics and traces, such as `ingest`.
+        components: started in this order, drained and stopped in reverse.
+        routers: HTTP routes, with their `/v1` prefix.
+        title: heading of the OpenAPI page.
+        description: text of the OpenAPI page.
+        body_limit: bytes of an HTTP request body; past it 413. A route overrides it with
+            FastAPI's own `max_body_size`.
+        **fastapi: handed to `FastAPI`.
+
+    `app.state` holds `settings`, `service` (the name) and `lifecycle`.
+    """
+    lifecycle = Lifecycle(components, drain_timeout_s=settings.drain_timeout_s)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        await lifecycle.start()
+        try:
+            yield
+        finally:
+            await lifecycle.stop()
+            await telemetry.flush()
+
+    telemetry.install(service, otlp_endpoint=settings.otlp_endpoint)
+    app = FastAPI(
+        title=title,
+        description=description,
+        lifespan=lifespan,
+        max_body_size=body_limit,
+        telemetry={"logs": False, "operation_spans": False, "exclude": _unobserved},
+        responses={422: {"model": errors.ErrorBody, "description": "Fields are at fault"}},
+        **fastapi,
+    )
+    app.state.settings = settings
+    app.state.service = service
+    app.state.lifecycle = lifecycle
+    errors.install(app)
+    if settings.cors_origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=settings.cors_origins,
+            allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
+            allow_headers=["Authorization", "Content-Type", "Idempotency-Key", "traceparent"],
+            max_age=600,
+        )
+    app.include_router(_operations())
+    for router in routers:
+        app.include_router(router)
+    return app
+
+
+def _unobserved(scope: Scope) -> bool:
+    """True for what makes no request span or metric: probes, and sockets that last all day."""
+    return scope["type"] == "websocket" or scope["path"] in OPERATIONS
+
+
+def _operations() -> APIRouter:
+    router = APIRouter(tags=["operations"])
+
+    @router.get("/healthz", summary="Is the process alive?")
+    async def healthz(request: Request) -> dict[str, str]:
+        return {"status": "ok", "service": request.app.state.service}
+
+    @router.get("/readyz", summary="May work be sent here?")
+    async def readyz(request: Request, response: Response) -> dict[str, Any]:
+        lifecycle: Lifecycle = request.app.state.lifecycle
+        ready = lifecycle.ready
+        response.status_code = 200 if ready else 503
+        return {"ready": ready, "checks": lifecycle.checks()}
+
+    @router.get("/metrics", summary="Prometheus metrics", include_in_schema=False)
+    async def metrics(request: Request) -> Response:
+        body, content_type = telemetry.exposition(request.headers.get("accept"))
+        return Response(body, media_type=content_type)
+
+    return router

@@ -1,0 +1,157 @@
+"""Runs a service under uvicorn, and drains it before uvicorn closes its connections.
+
+uvicorn's own signal handling closes sockets first, and runs the application's shutdown last.
+Ours turns that round: SIGTERM or SIGINT → `/readyz` says no → every component drains, with its
+sockets and broker links still open → uvicorn stops → components stop. A second signal ends the
+process at once; whatever is durable survives that.
+"""
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import socket
+import threading
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import uvicorn
+from fastapi import FastAPI
+
+from tapewire.service import logs
+from tapewire.service.lifecycle import Lifecycle
+from tapewire.service.settings import ServiceSettings
+
+log = logging.getLogger(__name__)
+
+SIGNALS = (signal.SIGTERM, signal.SIGINT)
+GRACE_S = 5  # for requests still running after the drain
+START_FAILED = 3  # exit status; the one uvicorn uses
+
+
+class Server(uvicorn.Server):
+    """uvicorn's server with our order of shutting down."""
+
+    def __init__(self, config: uvicorn.Config, lifecycle: Lifecycle) -> None:
+        super().__init__(config)
+        self.listening = asyncio.Event()
+        self._lifecycle = lifecycle
+        self._signalled = False
+        self._leaving: asyncio.Task[None] | None = None
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start the components, then listen."""
+        await super().startup(sockets)
+        self.listening.set()
+        if self._signalled:  # a signal came while the components were starting
+            self.leave()
+
+    @property
+    def port(self) -> int:
+        """The port in use, also when 0 was asked for."""
+        return self.servers[0].sockets[0].getsockname()[1]
+
+    def leave(self) -> None:
+        """Begin to drain; the server ends by itself after it. Not before it listens."""
+        if self._leaving is None:
+            self._leaving = asyncio.create_task(self._drain_and_exit(), name="leave")
+
+    async def _drain_and_exit(self) -> None:
+        try:
+            await self._lifecycle.drain()
+        finally:
+            self.should_exit = True
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Replace uvicorn's handlers by ours while the server runs."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        loop = asyncio.get_running_loop()
+        for number in SIGNALS:
+            loop.add_signal_handler(number, self.on_signal, number)
+        try:
+            yield
+        finally:
+            for number in SIGNALS:
+                loop.remove_signal_handler(number)
+
+    def on_signal(self, number: int) -> None:
+        """First signal: leave in good order. Second: leave at once."""
+        if self._signalled:
+            log.warning("second signal: leaving at once")
+            logging.shutdown()
+            os._exit(128 + number)
+        self._signalled = True
+        log.info("signal", extra={"signal": signal.Signals(number).name})
+        if self.listening.is_set():
+            self.leave()
+
+
+def server_for(app: FastAPI, settings: ServiceSettings, **overrides: Any) -> Server:
+    """Return the server of an application that `create_app` made."""
+    options: dict[str, Any] = {
+        "host": settings.http_host,
+        "port": settings.http_port,
+        "log_config": None,
+        "access_log": False,
+        "server_header": False,
+        "lifespan": "on",
+        "timeout_graceful_shutdown": GRACE_S,
+    }
+    config = uvicorn.Config(app, **(options | overrides))
+    return Server(config, app.state.lifecycle)
+
+
+def serve(app: FastAPI, settings: ServiceSettings, **uvicorn_overrides: Any) -> None:
+    """Run a service until it is told to stop. Blocks.
+
+    Exits the process with status 3 when a component did not start or the port is taken.
+
+    Args:
+        app: what `create_app` returned.
+        settings: the same settings.
+        **uvicorn_overrides: options of `uvicorn.Config`, such as `ws=`.
+    """
+    logs.configure(settings, app.state.service)
+    asyncio.run(_serve(app, settings, uvicorn_overrides))
+
+
+async def _serve(app: FastAPI, settings: ServiceSettings, overrides: dict[str, Any]) -> None:
+    await server_for(app, settings, **overrides).serve()
+
+
+@asynccontextmanager
+async def running(
+    app: FastAPI, settings: ServiceSettings, **uvicorn_overrides: Any
+) -> AsyncIterator[str]:
+    """Run a service inside this event loop, for tests; yields its base URL.
+
+    Listens on 127.0.0.1 and a free port unless told otherwise; drains when left.
+
+    Raises:
+        RuntimeError: it did not start.
+    """
+    overrides = {"host": "127.0.0.1", "port": 0} | uvicorn_overrides
+    server = server_for(app, settings, **overrides)
+
+    async def run() -> None:
+        try:
+            await server.serve()
+        except SystemExit as error:
+            raise RuntimeError("the service did not start; see its log") from error
+
+    task = asyncio.create_task(run())
+    listening = asyncio.create_task(server.listening.wait())
+    await asyncio.wait({task, listening}, return_when=asyncio.FIRST_COMPLETED)
+    if not server.listening.is_set():
+        listening.cancel()
+        await task
+    try:
+        yield f"http://127.0.0.1:{server.port}"
+    finally:
+        server.leave()
+        await task

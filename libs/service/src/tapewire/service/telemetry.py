@@ -1,0 +1,131 @@
+"""OpenTelemetry for a service: metrics on `/metrics`, traces through AMQP headers.
+
+One provider per process. Without an OTLP endpoint spans are not recorded, but the trace that
+came in with a message still goes out with what that message causes.
+"""
+
+import asyncio
+import logging
+import os
+import socket
+from collections.abc import Iterator, Mapping, MutableMapping
+from contextlib import contextmanager
+from importlib.metadata import version
+from typing import Any, TypeVar
+
+from opentelemetry import metrics as otel_metrics
+from opentelemetry import trace
+from opentelemetry.propagate import extract as _extract
+from opentelemetry.propagate import inject as _inject
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.trace import Span, SpanKind
+from prometheus_client import GC_COLLECTOR, CollectorRegistry, ProcessCollector
+from prometheus_client.exposition import choose_encoder
+
+log = logging.getLogger(__name__)
+
+_Headers = TypeVar("_Headers", bound=MutableMapping[str, Any])
+
+SCOPE = "tapewire"
+FLUSH_DEADLINE_S = 5.0
+
+# Ours, not prometheus_client's: that one is global, and a second provider there would clash.
+REGISTRY = CollectorRegistry(auto_describe=False)
+_installed: dict[str, object] = {}
+
+
+def install(service: str, *, otlp_endpoint: str | None = None) -> None:
+    """Set this process's providers up. Once: later calls, as tests make them, change nothing.
+
+    Args:
+        service: `service.name` of the resource.
+        otlp_endpoint: base URL of an OTLP/HTTP collector; spans go to its `/v1/traces`.
+    """
+    if "meter" not in _installed:
+        from opentelemetry.exporter.prometheus import PrometheusMetricReader
+
+        reader = PrometheusMetricReader(scope_info_enabled=False, registry=REGISTRY)
+        ProcessCollector(registry=REGISTRY)
+        REGISTRY.register(GC_COLLECTOR)
+        provider = MeterProvider([reader], resource=_resource(service), shutdown_on_exit=False)
+        otel_metrics.set_meter_provider(provider)
+        _installed["meter"] = provider
+    if otlp_endpoint and "tracer" not in _installed:
+        from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+        from opentelemetry.sdk.trace.export import BatchSpanProcessor
+
+        exporter = OTLPSpanExporter(endpoint=f"{otlp_endpoint.rstrip('/')}/v1/traces")
+        tracing = TracerProvider(resource=_resource(service), shutdown_on_exit=False)
+        tracing.add_span_processor(BatchSpanProcessor(exporter))
+        trace.set_tracer_provider(tracing)
+        _installed["tracer"] = tracing
+
+
+def _resource(service: str) -> Resource:
+    return Resource.create(
+        {
+            "service.name": f"tapewire-{service}",
+            "service.version": version("tapewire"),
+            "service.instance.id": f"{socket.gethostname()}-{os.getpid()}",
+        }
+    )
+
+
+async def flush() -> None:
+    """Send the spans that wait, within a deadline. Blocks no event loop."""
+    provider = _installed.get("tracer")
+    if isinstance(provider, TracerProvider):
+        await asyncio.to_thread(provider.force_flush, int(FLUSH_DEADLINE_S * 1000))
+
+
+def exposition(accept: str | None) -> tuple[bytes, str]:
+    """Return (body, content type) of `/metrics` in the format that the scraper prefers."""
+    encode, content_type = choose_encoder(accept or "")
+    return encode(REGISTRY), content_type
+
+
+@contextmanager
+def span(
+    name: str,
+    *,
+    headers: Mapping[str, object] | None = None,
+    kind: SpanKind = SpanKind.INTERNAL,
+    attributes: Mapping[str, str | bool | int | float] | None = None,
+) -> Iterator[Span]:
+    """Run the body inside a span, a child of the trace in `headers` when there is one.
+
+    Args:
+        name: low in variety; never an id of a user or session.
+        headers: AMQP headers; `traceparent` may be text or bytes.
+        kind: CONSUMER for a delivery being handled, PRODUCER for a publish.
+        attributes: span attributes.
+
+    An exception that leaves the body is recorded on the span and raised on.
+    """
+    context = _extract(_text(headers)) if headers else None
+    tracer = trace.get_tracer(SCOPE)
+    with tracer.start_as_current_span(
+        name, context=context, kind=kind, attributes=attributes
+    ) as current:
+        yield current
+
+
+def inject(headers: _Headers) -> _Headers:
+    """Write the current trace into AMQP headers, and return them. No trace, no header."""
+    carrier: dict[str, str] = {}
+    _inject(carrier)
+    headers.update(carrier)
+    return headers
+
+
+def _text(headers: Mapping[str, object]) -> dict[str, str]:
+    carrier: dict[str, str] = {}
+    for key in ("traceparent", "tracestate", "baggage"):
+        value = headers.get(key)
+        if isinstance(value, bytes):
+            value = value.decode("ascii", "replace")
+        if isinstance(value, str):
+            carrier[key] = value
+    return carrier
