@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import os
+import string
 import time
 from typing import Final
 from uuid import UUID
@@ -14,7 +15,8 @@ RESERVED: Final = frozenset({EVERYONE, NONE})
 MAX_ID_LENGTH: Final = 64  # characters
 MAX_WORD_BYTES: Final = 96  # two ids, kind and detail then fit AMQP's 255 octets of a short string
 
-_ESCAPED: Final = frozenset(".*#%/")  # the topic alphabet, the escape itself, and a digest's mark
+_PLAIN: Final = frozenset(string.ascii_letters + string.digits + "-_@")
+_MARK: Final = ":"  # before two hex digits; pamqp refuses `%` in queue names
 _DIGEST_MARK: Final = "/"
 
 
@@ -23,24 +25,24 @@ class NotReversible(ValueError):
 
 
 def escape(identifier: str) -> str:
-    """Return ``identifier`` as one word of a routing key, at most 96 bytes of UTF-8.
+    """Return ``identifier`` as one word of a routing key or queue name, at most 96 bytes of ASCII.
 
-    ``.``, ``*``, ``#``, ``%``, ``/`` and control characters become ``%XX``; so does the first
-    character of a reserved word (``all``, ``-``), so that no id can be taken for everyone. An id
-    that is still too long becomes ``/`` and 52 characters of its SHA-256, which cannot be turned
-    back but is as good as unique.
+    Letters, digits, ``-``, ``_`` and ``@`` stand for themselves; of everything else each byte of
+    UTF-8 becomes ``:XX``. So does the first character of a reserved word (``all``, ``-``), so that
+    no id can be taken for everyone. What is still too long becomes ``/`` and 52 characters of the
+    id's SHA-256: as good as unique, but not to be turned back.
 
     Raises:
         ValueError: ``identifier`` is empty.
     """
     if not identifier:
         raise ValueError("an id must not be empty")
-    word = "".join(
-        _percent(c) if c in _ESCAPED or c < " " or c == "\x7f" else c for c in identifier
-    )
-    if word in RESERVED:
-        word = _percent(word[0]) + word[1:]
-    if len(word.encode()) <= MAX_WORD_BYTES:
+    if identifier in RESERVED:
+        return _escaped(identifier[0]) + identifier[1:]
+    if len(identifier) <= MAX_WORD_BYTES and _PLAIN.issuperset(identifier):
+        return identifier
+    word = "".join(c if c in _PLAIN else _escaped(c) for c in identifier)
+    if len(word) <= MAX_WORD_BYTES:
         return word
     digest = hashlib.sha256(identifier.encode()).digest()
     return _DIGEST_MARK + base64.b32encode(digest).decode().rstrip("=").lower()
@@ -55,15 +57,14 @@ def unescape(word: str) -> str:
     """
     if word.startswith(_DIGEST_MARK):
         raise NotReversible(word)
-    out: list[str] = []
+    out = bytearray()
     rest = iter(word)
     for char in rest:
-        if char == "%":
-            code = next(rest, "") + next(rest, "")
-            out.append(chr(int(code, 16)))
+        if char == _MARK:
+            out.append(int(next(rest, "") + next(rest, ""), 16))
         else:
-            out.append(char)
-    return "".join(out)
+            out += char.encode()
+    return out.decode()
 
 
 def new_id(*, now_ms: int | None = None, random: bytes | None = None) -> str:
@@ -76,5 +77,5 @@ def new_id(*, now_ms: int | None = None, random: bytes | None = None) -> str:
     return str(UUID(int=value))
 
 
-def _percent(char: str) -> str:
-    return f"%{ord(char):02X}"
+def _escaped(char: str) -> str:
+    return "".join(f"{_MARK}{byte:02X}" for byte in char.encode())

@@ -13,7 +13,7 @@ from tapewire.contracts.quality import Quality
 BUNDLE_SHARDS = (
     16  # an edge binds the shards of its symbols: at most 16 bindings, whatever it watches
 )
-SYMBOLS_HEADER = "symbols"  # AMQP header: comma-joined symbols, one for each line of the body
+SYMBOLS_HEADER = "symbols"  # AMQP header: comma-joined escaped symbols, one a line
 
 
 class MarketData(Event):

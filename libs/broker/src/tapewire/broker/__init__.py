@@ -1,0 +1,38 @@
+"""RabbitMQ as Tapewire uses it: topology as values, links, publishers, consumers."""
+
+from tapewire.broker import topology
+from tapewire.broker.backoff import full_jitter
+from tapewire.broker.consumer import Consumer, Handler
+from tapewire.broker.declare import declare
+from tapewire.broker.delivery import Delivery, Settlement
+from tapewire.broker.errors import (
+    BrokerError,
+    CallTimedOut,
+    NotConfirmed,
+    NotConnected,
+    Unroutable,
+)
+from tapewire.broker.link import CONNECTION_ERRORS, Link, Role
+from tapewire.broker.publisher import Publisher
+from tapewire.broker.rpc import Caller, responder
+
+__all__ = [
+    "CONNECTION_ERRORS",
+    "BrokerError",
+    "CallTimedOut",
+    "Caller",
+    "Consumer",
+    "Delivery",
+    "Handler",
+    "Link",
+    "NotConfirmed",
+    "NotConnected",
+    "Publisher",
+    "Role",
+    "Settlement",
+    "Unroutable",
+    "declare",
+    "full_jitter",
+    "responder",
+    "topology",
+]

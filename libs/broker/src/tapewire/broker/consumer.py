@@ -1,0 +1,205 @@
+"""Consuming a queue in order, each delivery settled when its handler has said so."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from typing import Any, TypeAlias
+
+from aiormq.abc import AbstractChannel, DeliveredMessage
+
+from tapewire.broker.backoff import full_jitter
+from tapewire.broker.declare import declare
+from tapewire.broker.delivery import Delivery, Settlement
+from tapewire.broker.errors import BrokerError
+from tapewire.broker.link import CONNECTION_ERRORS, Link
+from tapewire.broker.topology import Queue, Thing
+
+log = logging.getLogger(__name__)
+
+Handler: TypeAlias = Callable[[Delivery], Awaitable[Settlement]]
+
+RETRY_BASE_S = 0.2
+RETRY_CAP_S = 5.0
+
+
+class Consumer:
+    """Consumes one queue for as long as it runs, over any number of connections.
+
+    Handlers start in delivery order, up to ``concurrency`` at once; settlements happen in delivery
+    order. So when a handler fails, nothing behind it is settled: the AMQP channel is closed, the
+    broker requeues all of it in place, and it comes again after a back-off. A handler must
+    therefore bear to see a delivery twice.
+
+    An exception that carries ``settlement`` settles its delivery so; any other one means
+    ``REQUEUE``.
+
+    Args:
+        link: a connection of role ``consume``.
+        queue: declared (with ``also``) each time before it is consumed.
+        handler: returns a settlement once all that follows from the delivery is safe elsewhere.
+        prefetch: deliveries in flight; bounds what comes again after a crash.
+        concurrency: handlers at once, at most ``prefetch``.
+        also: what must exist besides the queue, such as the exchanges it is bound to.
+        consumer_arguments: such as ``x-priority``.
+    """
+
+    def __init__(
+        self,
+        link: Link,
+        queue: Queue,
+        handler: Handler,
+        *,
+        prefetch: int,
+        concurrency: int = 1,
+        also: tuple[Thing, ...] = (),
+        consumer_arguments: dict[str, Any] | None = None,
+    ) -> None:
+        self.name = queue.name
+        self._link = link
+        self._queue = queue
+        self._handler = handler
+        self._prefetch = prefetch
+        self._concurrency = min(concurrency, prefetch)
+        self._also = also
+        self._arguments = consumer_arguments
+        self._reason: str | None = "not started"
+        self._task: asyncio.Task[None] | None = None
+        self._draining = asyncio.Event()
+
+    async def start(self) -> None:
+        """Begin to consume, and keep at it until ``drain`` or ``stop``."""
+        self._draining.clear()
+        self._task = asyncio.create_task(self._keep(), name=f"consumer {self.name}")
+
+    async def drain(self) -> None:
+        """Take no more, finish and settle what has begun; the rest goes back in order."""
+        self._draining.set()
+        if self._task is not None:
+            await asyncio.wait([self._task])
+
+    async def stop(self) -> None:
+        """Stop at once; what is not settled goes back."""
+        task, self._task = self._task, None
+        if task is not None:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+        self._reason = "stopped"
+
+    def health(self) -> str | None:
+        """Return None while consuming, else the reason."""
+        return self._reason
+
+    async def _keep(self) -> None:
+        waits = full_jitter(RETRY_BASE_S, RETRY_CAP_S)
+        while not self._draining.is_set():
+            self._reason = self._link.health() or "starting"
+            session = _Session(self._handler, self._concurrency, self._draining)
+            try:
+                await self._until_connected_or_draining()
+                if self._draining.is_set():
+                    break
+                await declare(self._link, (*self._also, self._queue))
+                channel = await self._link.channel()
+                try:
+                    await channel.basic_qos(prefetch_count=self._prefetch)
+                    self._reason = None
+                    await session.run(channel, self.name, self._arguments)
+                finally:
+                    if not channel.is_closed:
+                        with suppress(*CONNECTION_ERRORS):
+                            await channel.close()
+            except (*CONNECTION_ERRORS, BrokerError) as error:
+                self._reason = f"{self.name}: {error or type(error).__name__}"
+                log.warning("consumer %s: %s", self.name, error or type(error).__name__)
+            if session.settled:
+                waits = full_jitter(RETRY_BASE_S, RETRY_CAP_S)
+            if not self._draining.is_set():
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._draining.wait(), next(waits))
+        self._reason = "drained"
+
+    async def _until_connected_or_draining(self) -> None:
+        async with asyncio.TaskGroup() as group:
+            waiting = [
+                group.create_task(self._link.connected()),
+                group.create_task(self._draining.wait()),
+            ]
+            _, pending = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+            for task in pending:
+                task.cancel()
+
+
+class _Session:
+    """One consumption over one AMQP channel: from ``basic.consume`` until it ends."""
+
+    def __init__(self, handler: Handler, concurrency: int, draining: asyncio.Event) -> None:
+        self._handler = handler
+        self._draining = draining
+        self._arrived: asyncio.Queue[Delivery | None] = asyncio.Queue()
+        self._begun: asyncio.Queue[tuple[Delivery, asyncio.Task[Settlement]] | None] = (
+            asyncio.Queue()
+        )
+        self._slots = asyncio.Semaphore(concurrency)
+        self.settled = 0
+
+    async def run(
+        self, channel: AbstractChannel, queue: str, arguments: dict[str, Any] | None
+    ) -> None:
+        """Consume until drained, or until the channel or a handler fails."""
+        channel.closing.add_done_callback(lambda _: self._arrived.put_nowait(None))
+        channel.on_consumer_cancel_callbacks.add(lambda _: self._arrived.put_nowait(None))
+        await channel.basic_consume(queue, self._arrive, arguments=arguments)
+        drain = asyncio.create_task(self._end_on_drain())
+        begin = asyncio.create_task(self._begin())
+        try:
+            await self._settle(channel)
+        finally:
+            drain.cancel()
+            begin.cancel()
+            await asyncio.wait([begin])
+            self._abandon()
+
+    async def _arrive(self, message: DeliveredMessage) -> None:
+        self._arrived.put_nowait(Delivery.of(message))
+
+    async def _end_on_drain(self) -> None:
+        await self._draining.wait()
+        self._arrived.put_nowait(None)
+
+    async def _begin(self) -> None:
+        while (delivery := await self._arrived.get()) is not None and not self._draining.is_set():
+            await self._slots.acquire()
+            task = asyncio.create_task(self._handle(delivery))
+            task.add_done_callback(lambda _: self._slots.release())
+            self._begun.put_nowait((delivery, task))
+        self._begun.put_nowait(None)
+
+    async def _handle(self, delivery: Delivery) -> Settlement:
+        try:
+            return await self._handler(delivery)
+        except Exception as error:
+            settlement = getattr(error, "settlement", None)
+            if isinstance(settlement, Settlement):
+                log.warning("%s %s: %s", delivery.type, delivery.message_id, error)
+                return settlement
+            log.exception("%s %s: handler failed", delivery.type, delivery.message_id)
+            return Settlement.REQUEUE
+
+    async def _settle(self, channel: AbstractChannel) -> None:
+        while (begun := await self._begun.get()) is not None:
+            delivery, task = begun
+            match await task:
+                case Settlement.ACK:
+                    await channel.basic_ack(delivery.tag, wait=False)
+                case Settlement.DEAD_LETTER:
+                    await channel.basic_reject(delivery.tag, requeue=False)
+                case Settlement.REQUEUE:
+                    return
+            self.settled += 1
+
+    def _abandon(self) -> None:
+        while not self._begun.empty():
+            if (begun := self._begun.get_nowait()) is not None:
+                begun[1].cancel()
