@@ -1,0 +1,361 @@
+"""A private RabbitMQ node: never the system's own, nothing listening past 127.0.0.1.
+
+The node runs without epmd: Erlang takes its distribution port from `-erl_epmd_port` (OTP 23 and
+later) for listening as well as for connecting, so no daemon is left behind and two fleets never
+meet. Administration goes over that port with `erl_call`, which ships with every Erlang and
+answers in milliseconds where `rabbitmqctl` takes over a second.
+
+Works with RabbitMQ 3.10 (Debian 12) to 4.x, as root and as a normal user.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import os
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from tapewire.fleet.ports import LOOPBACK, take
+
+NODE_NAME = f"tapewire@{LOOPBACK}"  # a long name of an address: needs no resolver
+PLUGINS = ("rabbitmq_consistent_hash_exchange",)  # the risk shards' exchange
+
+START_TIMEOUT_S = 60.0  # 4 s on two idle cores; a loaded CI machine has taken 20
+STOP_TIMEOUT_S = 20.0  # a clean stop takes 2 s; past this its data is closed by force
+CALL_TIMEOUT_S = 15.0
+
+# Debian's /usr/sbin/rabbitmq-server changes to the user rabbitmq and to the system's own data
+# directory; the script that it wraps does neither.
+SERVER_SCRIPTS = (
+    "/usr/lib/rabbitmq/bin/rabbitmq-server",
+    "/opt/rabbitmq/sbin/rabbitmq-server",
+    "/opt/homebrew/opt/rabbitmq/sbin/rabbitmq-server",
+    "/usr/local/opt/rabbitmq/sbin/rabbitmq-server",
+)
+
+
+class BrokerFailed(RuntimeError):
+    """The node did not start, or refused what it was asked; the message ends with its log."""
+
+
+@dataclass(frozen=True)
+class Installation:
+    """Where RabbitMQ is: the server script and Erlang's `erl_call`."""
+
+    server: Path
+    erl_call: Path
+
+    @classmethod
+    def find(cls, path: str | None = None) -> Installation | None:
+        """The installation on this machine, or None; `path` is searched as `$PATH` is."""
+        on_path = shutil.which("rabbitmq-server", path=path)
+        candidates = [Path(script) for script in SERVER_SCRIPTS]
+        if on_path and not on_path.startswith(("/usr/sbin/", "/sbin/", "/usr/bin/")):
+            candidates.insert(0, Path(on_path).resolve())
+        server = next((script for script in candidates if os.access(script, os.X_OK)), None)
+        erl_call = _find_erl_call(path)
+        return cls(server, erl_call) if server and erl_call else None
+
+
+def _find_erl_call(path: str | None) -> Path | None:
+    on_path = shutil.which("erl_call", path=path)
+    if on_path:
+        return Path(on_path)
+    erl = shutil.which("erl", path=path)
+    if erl is None:
+        return None
+    root = Path(erl).resolve().parent.parent
+    found = [*root.glob("erts-*/bin/erl_call"), *root.glob("lib/erl_interface-*/bin/erl_call")]
+    found += [*root.glob("lib/erlang/lib/erl_interface-*/bin/erl_call")]
+    return found[0] if found else None
+
+
+@dataclass(frozen=True)
+class User:
+    """A broker user; the three patterns are RabbitMQ's configure, write and read permissions."""
+
+    name: str
+    password: str = field(repr=False)
+    configure: str = ".*"
+    write: str = ".*"
+    read: str = ".*"
+    tags: tuple[str, ...] = ()
+
+
+def password_hash(password: str, salt: bytes | None = None) -> str:
+    """RabbitMQ's salted SHA-256, as definitions carry it (rabbit_password_hashing_sha256)."""
+    salt = salt if salt is not None else secrets.token_bytes(4)
+    return base64.b64encode(salt + hashlib.sha256(salt + password.encode()).digest()).decode()
+
+
+def definitions(users: Sequence[User], vhosts: Sequence[str] = ("/",)) -> dict[str, Any]:
+    """RabbitMQ's definitions document: every user with its permissions in every vhost."""
+    return {
+        "vhosts": [{"name": vhost} for vhost in vhosts],
+        "users": [
+            {
+                "name": user.name,
+                "password_hash": password_hash(user.password),
+                "hashing_algorithm": "rabbit_password_hashing_sha256",
+                "tags": list(user.tags),
+            }
+            for user in users
+        ],
+        "permissions": [
+            {
+                "user": user.name,
+                "vhost": vhost,
+                "configure": user.configure,
+                "write": user.write,
+                "read": user.read,
+            }
+            for user in users
+            for vhost in vhosts
+        ],
+    }
+
+
+CONFIG = """\
+# Written at every start.
+listeners.tcp.1 = {host}:{amqp_port}
+load_definitions = {directory}/definitions.json
+log.file = false
+log.console = true
+log.console.level = info
+log.console.use_colors = off
+log.connection.level = error
+# Its default of 512 MB is for a server's disk, not for a directory of a work tree.
+raft.wal_max_size_bytes = 67108864
+"""
+
+
+@dataclass(frozen=True)
+class Node:
+    """One private node: its directory, its ports, its administrator. Starting keeps old data."""
+
+    directory: Path
+    amqp_port: int
+    dist_port: int
+    admin: User
+    users: tuple[User, ...] = ()
+    installation: Installation | None = None
+
+    @classmethod
+    def create(
+        cls,
+        directory: Path,
+        *,
+        admin_password: str | None = None,
+        users: Sequence[User] = (),
+        installation: Installation | None = None,
+    ) -> Node:
+        """A node on free ports; without `admin_password` a fresh one is made up.
+
+        Raises:
+            BrokerFailed: RabbitMQ is not installed here.
+        """
+        installation = installation or Installation.find()
+        if installation is None:
+            raise BrokerFailed("rabbitmq-server and erl_call were not found on this machine")
+        amqp_port, dist_port = take(2)
+        password = admin_password or secrets.token_urlsafe(24)
+        admin = User("tapewire", password, tags=("administrator",))
+        return cls(directory.resolve(), amqp_port, dist_port, admin, tuple(users), installation)
+
+    def url(self, vhost: str = "/", user: User | None = None) -> str:
+        """The AMQP URL of `user` (the administrator when not given) in `vhost`."""
+        user = user or self.admin
+        name, password = quote(user.name, safe=""), quote(user.password, safe="")
+        return f"amqp://{name}:{password}@{LOOPBACK}:{self.amqp_port}/{quote(vhost, safe='')}"
+
+    def prepare(self) -> None:
+        """Writes what the node reads at its start; everything readable by the owner only."""
+        self.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self.directory.chmod(0o700)
+        (self.directory / "home").mkdir(exist_ok=True)
+        cookie = self.directory / "home" / ".erlang.cookie"
+        if not cookie.exists():
+            cookie.write_text(secrets.token_hex(20))
+            cookie.chmod(0o400)
+        settings = {
+            "host": LOOPBACK,
+            "amqp_port": self.amqp_port,
+            "directory": self.directory,
+        }
+        (self.directory / "rabbitmq.conf").write_text(CONFIG.format(**settings))
+        (self.directory / "enabled_plugins").write_text(f"[{','.join(PLUGINS)}].\n")
+        (self.directory / "definitions.json").write_text(
+            json.dumps(definitions((self.admin, *self.users)), indent=1)
+        )
+
+    @property
+    def argv(self) -> list[str]:
+        """The command that runs the node in the foreground; SIGTERM stops it cleanly."""
+        assert self.installation is not None
+        return [str(self.installation.server)]
+
+    @property
+    def env(self) -> dict[str, str]:
+        """The command's whole environment: nothing of a system node's settings gets in."""
+        base = self.directory
+        clean = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith(("RABBITMQ_", "ERL_", "ERLANG_", "NOTIFY_SOCKET"))
+        }
+        distribution = (
+            f"-name {NODE_NAME} -start_epmd false -erl_epmd_port {self.dist_port}"
+            " -kernel inet_dist_use_interface {127,0,0,1}"
+        )
+        return clean | {
+            "HOME": str(base / "home"),
+            "ERL_CRASH_DUMP": str(base / "erl_crash.dump"),
+            "RABBITMQ_CONF_ENV_FILE": str(base / "no-env.conf"),
+            "RABBITMQ_NODENAME": NODE_NAME,
+            "RABBITMQ_USE_LONGNAME": "true",
+            "RABBITMQ_DIST_PORT": str(self.dist_port),
+            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": distribution,
+            "RABBITMQ_CONFIG_FILE": str(base / "rabbitmq.conf"),
+            "RABBITMQ_CONFIG_FILES": str(base / "conf.d"),
+            "RABBITMQ_ADVANCED_CONFIG_FILE": str(base / "advanced.config"),
+            "RABBITMQ_ENABLED_PLUGINS_FILE": str(base / "enabled_plugins"),
+            "RABBITMQ_MNESIA_BASE": str(base / "data"),
+            "RABBITMQ_LOG_BASE": str(base / "log"),
+            "RABBITMQ_SCHEMA_DIR": str(base / "schema"),
+            "RABBITMQ_GENERATED_CONFIG_DIR": str(base / "config"),
+            "RABBITMQ_PID_FILE": str(base / "pid"),
+        }
+
+    def is_ready(self) -> bool:
+        """Whether the node takes AMQP connections and has finished its boot."""
+        try:
+            socket.create_connection((LOOPBACK, self.amqp_port), timeout=1).close()
+            return self.eval("rabbit:is_running()") == "{ok, true}"
+        except (OSError, BrokerFailed):
+            return False
+
+    def eval(self, expression: str) -> str:
+        """Evaluates an Erlang expression on the node; returns erl_call's `{ok, …}` text.
+
+        Raises:
+            BrokerFailed: the node cannot be reached, or the expression raised.
+        """
+        assert self.installation is not None
+        call = subprocess.run(
+            [str(self.installation.erl_call), "-r", "-address", f"{LOOPBACK}:{self.dist_port}"]
+            + ["-timeout", str(int(CALL_TIMEOUT_S)), "-e"],
+            input=f"{expression}.\n".encode(),
+            env={**os.environ, "HOME": str(self.directory / "home")},
+            capture_output=True,
+            timeout=CALL_TIMEOUT_S + 5,
+            check=False,
+        )
+        answer = call.stdout.decode(errors="replace").strip()
+        if call.returncode or not answer.startswith("{ok,"):
+            error = call.stderr.decode(errors="replace").strip()
+            raise BrokerFailed(f"the broker refused {expression[:80]!r}: {answer or error}")
+        return answer
+
+    def import_definitions(self, document: Mapping[str, Any]) -> None:
+        """Imports vhosts, users, permissions, queues…; what is there already stays.
+
+        Raises:
+            BrokerFailed: the node refused the document.
+        """
+        encoded = base64.b64encode(json.dumps(document).encode()).decode()
+        answer = self.eval(f'rabbit_definitions:import_raw(base64:decode(<<"{encoded}">>))')
+        if answer != "{ok, ok}":
+            raise BrokerFailed(f"the broker refused definitions: {answer}")
+
+    def add_vhost(self, name: str) -> str:
+        """Adds a vhost in which the administrator may do everything; returns its URL."""
+        grant = {"user": self.admin.name, "vhost": name}
+        grant |= {"configure": ".*", "write": ".*", "read": ".*"}
+        self.import_definitions({"vhosts": [{"name": name}], "permissions": [grant]})
+        return self.url(name)
+
+    def delete_vhost(self, name: str) -> None:
+        """Deletes a vhost with everything in it and closes its connections."""
+        encoded = base64.b64encode(name.encode()).decode()
+        self.eval(f'rabbit_vhost:delete(base64:decode(<<"{encoded}">>), <<"tapewire">>)')
+
+
+class RunningNode:
+    """A node as a child of this process, for tests and tools; the fleet's is the supervisor's."""
+
+    def __init__(self, node: Node) -> None:
+        self.node = node
+        self.log = node.directory / "node.log"
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def pid(self) -> int | None:
+        """The pid of the process group's leader while the node runs."""
+        return self._process.pid if self._process else None
+
+    def start(self, timeout_s: float = START_TIMEOUT_S) -> None:
+        """Starts the node and waits until it serves.
+
+        Raises:
+            BrokerFailed: it ended or was not ready in time; nothing of it is left running.
+        """
+        self.node.prepare()
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(
+                self.node.argv,
+                env=self.node.env,
+                cwd=self.node.directory,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        deadline = time.monotonic() + timeout_s
+        while not self.node.is_ready():
+            ended = self._process.poll()
+            if ended is not None or time.monotonic() > deadline:
+                self.kill()
+                cause = f"ended with code {ended}" if ended is not None else "was not ready"
+                raise BrokerFailed(f"RabbitMQ {cause}; see {self.log}:\n{self.log_tail()}")
+            time.sleep(0.1)
+
+    def stop(self, timeout_s: float = STOP_TIMEOUT_S) -> None:
+        """Stops the node cleanly, by force past `timeout_s`; nothing of it is left."""
+        if self._process is None:
+            return
+        if self._process.poll() is None:
+            self._process.terminate()
+            try:
+                self._process.wait(timeout_s)
+            except subprocess.TimeoutExpired:
+                pass
+        self.kill()
+
+    def kill(self) -> None:
+        """SIGKILL to the whole process group, as a crash of the broker would."""
+        if self._process is None:
+            return
+        try:
+            os.killpg(self._process.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+        self._process.wait()
+        self._process = None
+
+    def log_tail(self, lines: int = 15) -> str:
+        """The end of the node's log."""
+        try:
+            return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
+        except OSError:
+            return ""
