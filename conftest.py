@@ -20,7 +20,7 @@ import secrets
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -45,6 +45,7 @@ class Broker(Protocol):
     def url(self, vhost: str = "/") -> str: ...
     def add_vhost(self, name: str) -> str: ...
     def delete_vhost(self, name: str) -> None: ...
+    def import_definitions(self, document: Mapping[str, Any]) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,11 @@ class ContainerBroker:
 
     def delete_vhost(self, name: str) -> None:
         self._request("DELETE", name).raise_for_status()
+
+    def import_definitions(self, document: Mapping[str, Any]) -> None:
+        url = f"http://{self.host}:{self.http_port}/api/definitions"
+        answer = httpx.post(url, json=document, auth=("tapewire", self.password), timeout=30)
+        answer.raise_for_status()
 
     def is_ready(self) -> bool:
         with contextlib.suppress(httpx.HTTPError):

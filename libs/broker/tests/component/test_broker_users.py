@@ -1,4 +1,4 @@
-"""Each user of the fleet against a real broker: what it needs works, what it must not is refused."""
+"""Each broker user against a real broker: what it needs works, all else is refused."""
 
 import secrets
 from contextlib import contextmanager
