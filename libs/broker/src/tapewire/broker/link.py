@@ -90,6 +90,13 @@ class Link:
             with suppress(*CONNECTION_ERRORS):
                 await asyncio.wait_for(connection.close(), CONNECT_TIMEOUT_S)
 
+    async def drain(self) -> None:
+        """Nothing to finish: who uses the link drains first."""
+
+    async def stop(self) -> None:
+        """Close: a link is a component of a service."""
+        await self.close()
+
     def on_up(self, callback: OnUp) -> None:
         """Have ``callback`` run, as a task, each time that the connection has come (back)."""
         self._on_up.append(callback)
