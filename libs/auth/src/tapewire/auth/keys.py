@@ -16,6 +16,7 @@ import jwt
 from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePublicKey
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+from pydantic import BaseModel, ValidationError
 
 from tapewire.auth.errors import InvalidToken, KeysUnavailable
 
@@ -23,10 +24,17 @@ log = logging.getLogger(__name__)
 
 REFRESH_EVERY_S = 300.0  # a key withdrawn by the provider is trusted this much longer
 KEEP_S = 86_400.0  # a provider that is away for a day does not lock everybody out
+RETRY_EVERY_S = 2.0  # while there are none at all
 UNKNOWN_KID_EVERY_S = 10.0  # at most one fetch in this time, however many unknown kids come
 FETCH_TIMEOUT_S = 5.0
-MAX_SET_BYTES = 262_144
+ALGORITHMS = frozenset({"RS256", "ES256", "EdDSA"})
 MIN_RSA_BITS = 2048  # RFC 7518 §3.3
+
+
+class KeySetDocument(BaseModel):
+    """What stands at a JWKS URL (RFC 7517 §5)."""
+
+    keys: list[dict[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +72,7 @@ class KeySet:
 
     Args:
         url: where the provider publishes its keys.
-        client: for tests; made on first use otherwise.
+        client: asks for them; made on first use unless given, closed by `close` either way.
         clock: monotonic seconds.
     """
 
@@ -82,79 +90,92 @@ class KeySet:
         self._fetched_at: float | None = None
         self._tried_at: float | None = None
         self._fetching: asyncio.Task[None] | None = None
-        self.unavailable: str | None = "no keys yet"
+        self._refreshing: asyncio.Task[None] | None = None
+        self._fault = "none fetched yet"
 
     async def find(self, header: Mapping[str, Any]) -> Key:
-        """Return the key that the header's `kid` names, or the only key when it names none."""
-        kid = header.get("kid")
+        """Return the key that the header's `kid` names, or the only one for its algorithm.
+
+        Raises:
+            InvalidToken: no key here can verify such a token.
+            KeysUnavailable: the set was never fetched, or too long ago.
+        """
+        kid, algorithm = header.get("kid"), header.get("alg")
         if kid is not None and not isinstance(kid, str):
             raise InvalidToken("malformed")
-        age = self._age()
-        if age is None or age > KEEP_S:
+        if algorithm not in ALGORITHMS:
+            raise InvalidToken("wrong algorithm")  # no key set has a key for it: do not ask
+        if not self._within(KEEP_S):
             await self._fetch(wait=True)
-            if self._age() is None:
+            if not self._within(KEEP_S):
                 raise KeysUnavailable
-        elif age > REFRESH_EVERY_S:
+        elif not self._within(REFRESH_EVERY_S):
             await self._fetch(wait=False)
-        key = self._lookup(kid)
+        key = self._lookup(kid, algorithm)
         if key is None:
             await self._fetch(wait=True)
-            key = self._lookup(kid)
+            key = self._lookup(kid, algorithm)
         if key is None:
             raise InvalidToken("unknown key")
         return key
 
-    def _age(self) -> float | None:
-        return None if self._fetched_at is None else self._clock() - self._fetched_at
+    @property
+    def fault(self) -> str | None:
+        """Why nothing can be verified; None when there are keys."""
+        return None if self._within(KEEP_S) else f"no keys: {self._fault}"
 
-    def _lookup(self, kid: str | None) -> Key | None:
+    def _within(self, age_s: float) -> bool:
+        return self._fetched_at is not None and self._clock() - self._fetched_at <= age_s
+
+    def _lookup(self, kid: str | None, algorithm: str) -> Key | None:
         if kid is not None:
             return self._keys.get(kid)
-        return next(iter(self._keys.values())) if len(self._keys) == 1 else None
+        fitting = [key for key in self._keys.values() if key.algorithm == algorithm]
+        return fitting[0] if len(fitting) == 1 else None
 
     async def _fetch(self, *, wait: bool) -> None:
         """Fetch the set unless that was tried just now; one fetch at a time."""
         if self._fetching is None or self._fetching.done():
-            now = self._clock()
-            if self._tried_at is not None and now - self._tried_at < UNKNOWN_KID_EVERY_S:
+            pause = UNKNOWN_KID_EVERY_S if self._keys else RETRY_EVERY_S
+            if self._tried_at is not None and self._clock() - self._tried_at < pause:
                 return
-            self._tried_at = now
-            self._fetching = asyncio.create_task(self._refresh(), name="jwks")
+            self._tried_at = self._clock()
+            self._fetching = asyncio.create_task(self._replace_keys(), name="jwks-fetch")
         if wait:
             await asyncio.shield(self._fetching)
 
-    async def _refresh(self) -> None:
+    async def _replace_keys(self) -> None:
+        if self._client is None:
+            self._client = httpx.AsyncClient()
         try:
-            if self._client is None:
-                self._client = httpx.AsyncClient(timeout=FETCH_TIMEOUT_S)
             async with asyncio.timeout(FETCH_TIMEOUT_S):
                 response = await self._client.get(self._url)
-            response.raise_for_status()
-            if len(response.content) > MAX_SET_BYTES:
-                raise ValueError("the key set is too large")
-            keys = parse_key_set(response.json())
-            if not keys:
-                raise ValueError("the key set has no usable key")
-        except (httpx.HTTPError, ValueError, TimeoutError) as error:
-            if self._fetched_at is None:
-                self.unavailable = f"{type(error).__name__} while fetching keys"
-            log.warning("key set not fetched", extra={"url": self._url, "error": str(error)})
-        else:
-            if keys.keys() != self._keys.keys():
-                log.info("key set fetched", extra={"kids": sorted(str(kid) for kid in keys)})
-            self._keys = keys
-            self._fetched_at = self._clock()
-            self.unavailable = None
+            keys = parse_key_set(response.raise_for_status().json())
+        except (httpx.HTTPError, httpx.InvalidURL, ValueError, TimeoutError) as error:
+            self._fault = f"{type(error).__name__} at the key set's URL"
+            log.warning("key set not fetched", extra={"url": self._url, "reason": str(error)})
+            return
+        if keys.keys() != self._keys.keys():
+            log.info("key set changed", extra={"kids": [str(kid) for kid in keys]})
+        self._keys = keys
+        self._fetched_at = self._clock()
 
     async def start(self) -> None:
-        """Fetch for the first time; a provider that is away is asked again on demand."""
-        await self._fetch(wait=True)
+        """Begin to keep the set fresh. Waits for nothing."""
+        self._refreshing = asyncio.create_task(self._keep_fresh(), name="jwks-refresh")
+
+    async def _keep_fresh(self) -> None:
+        while True:
+            await self._fetch(wait=True)
+            fresh = self._within(REFRESH_EVERY_S)
+            await asyncio.sleep(REFRESH_EVERY_S if fresh else RETRY_EVERY_S)
 
     async def close(self) -> None:
-        """End a fetch under way and close connections."""
-        if self._fetching is not None:
-            self._fetching.cancel()
-            await asyncio.gather(self._fetching, return_exceptions=True)
+        """End what is under way and close connections."""
+        tasks = [task for task in (self._refreshing, self._fetching) if task is not None]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
         if self._client is not None:
             await self._client.aclose()
 
@@ -163,13 +184,15 @@ def parse_key_set(document: Any) -> dict[str | None, Key]:
     """Return the usable signature keys of a JWKS document by `kid`; others are passed over.
 
     Raises:
-        ValueError: it is no JWKS document.
+        ValueError: it is no JWKS document, or has no usable key.
     """
-    if not isinstance(document, dict) or not isinstance(document.get("keys"), list):
-        raise ValueError("no JWKS document")
+    try:
+        entries = KeySetDocument.model_validate(document).keys
+    except ValidationError as error:
+        raise ValueError("no JWKS document") from error
     found: dict[str | None, Key] = {}
-    for entry in document["keys"]:
-        if not isinstance(entry, dict) or entry.get("use", "sig") != "sig":
+    for entry in entries:
+        if entry.get("use", "sig") != "sig":
             continue
         try:
             key = _pin(jwt.PyJWK.from_dict(entry).key)
@@ -177,6 +200,8 @@ def parse_key_set(document: Any) -> dict[str | None, Key]:
             continue
         if key is not None and entry.get("alg", key.algorithm) == key.algorithm:
             found[entry.get("kid")] = key
+    if not found:
+        raise ValueError("no usable key")
     return found
 
 

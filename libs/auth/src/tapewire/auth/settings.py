@@ -11,7 +11,7 @@ class AuthSettings(Settings):
     """`TAPEWIRE_JWT_SECRET` for one machine, or `TAPEWIRE_JWKS_URL`: exactly one of them."""
 
     jwt_secret: SecretStr | None = None
-    jwks_url: str | None = Field(None, pattern=r"^https?://")
+    jwks_url: str | None = Field(default=None, pattern=r"^https?://")
     jwt_issuer: str = "tapewire"
     jwt_audience: str = "tapewire"
 

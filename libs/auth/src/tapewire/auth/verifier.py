@@ -1,11 +1,11 @@
 """Verifies tokens."""
 
-import math
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any, Self, TypeVar
+from typing import Annotated, Any, Self, TypeVar
 
 import jwt
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from tapewire.auth.claims import EVERYONE, Claims
 from tapewire.auth.errors import ExpiredToken, InvalidToken, TokenError
@@ -18,7 +18,7 @@ T = TypeVar("T")
 LEEWAY_S = 30  # clocks of issuer and verifier differ by less
 REQUIRED = ("exp", "iss", "aud", "sub")
 MAX_TOKEN_CHARS = 8_192  # also what HTTP servers accept as a header line
-MAX_SUBJECT_CHARS = 256
+MAX_USER_CHARS = 256
 MAX_SUPERVISED = 1_000
 
 _REASONS: tuple[tuple[type[jwt.PyJWTError], str], ...] = (
@@ -97,7 +97,7 @@ class Verifier:
 
     def health(self) -> str | None:
         """Return the reason when no token can be verified."""
-        return self._keys.unavailable if isinstance(self._keys, KeySet) else None
+        return self._keys.fault if isinstance(self._keys, KeySet) else None
 
 
 def _guarded(read: Callable[[], T]) -> T:
@@ -121,27 +121,38 @@ def claims_of(payload: dict[str, Any]) -> Claims:
     Raises:
         InvalidToken: a claim of ours is not what it must be.
     """
-    subject, scope, token_id = payload["sub"], payload.get("scope", ""), payload.get("jti")
-    supervises = payload.get("supervises", [])
-    if not (isinstance(scope, str) and isinstance(supervises, list)):
-        raise InvalidToken("malformed claim")
-    if len(supervises) > MAX_SUPERVISED or not all(map(_is_user, [subject, *supervises])):
-        raise InvalidToken("malformed claim")
-    if not math.isfinite(payload["exp"]):
-        raise InvalidToken("malformed claim")
     try:
-        expires_at = datetime.fromtimestamp(payload["exp"], UTC)
+        found = _Payload.model_validate(payload)
+        expires_at = datetime.fromtimestamp(found.exp, UTC)  # fails past the year 9999
     except (ValueError, OverflowError, OSError):
-        expires_at = datetime.max.replace(tzinfo=UTC)
+        raise InvalidToken("malformed claim") from None
     return Claims(
-        subject=subject,
-        scopes=frozenset(scope.split()),
-        supervises=frozenset(supervises),
+        subject=found.sub,
+        scopes=frozenset(found.scope.split()),
+        supervises=frozenset(found.supervises),
         expires_at=expires_at,
-        token_id=token_id if isinstance(token_id, str) else None,
+        token_id=found.jti,
     )
 
 
-def _is_user(value: object) -> bool:
-    """True for an id that one user can have; `all` addresses everybody and is nobody's."""
-    return isinstance(value, str) and 0 < len(value) <= MAX_SUBJECT_CHARS and value != EVERYONE
+def _not_everyone(user: str) -> str:
+    if user == EVERYONE:
+        raise ValueError("addresses everybody and is nobody's id")
+    return user
+
+
+_UserId = Annotated[
+    str, Field(min_length=1, max_length=MAX_USER_CHARS), AfterValidator(_not_everyone)
+]
+
+
+class _Payload(BaseModel):
+    """The claims that are read, in their types (RFC 7519 §4.1, RFC 8693 §4.2 for `scope`)."""
+
+    model_config = ConfigDict(strict=True)
+
+    sub: _UserId
+    exp: float
+    scope: str = ""
+    supervises: list[_UserId] = Field(default_factory=list[str], max_length=MAX_SUPERVISED)
+    jti: str | None = None

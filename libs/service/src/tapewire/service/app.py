@@ -1,6 +1,6 @@
 """The FastAPI application that every service is: health, metrics, errors, limits, CORS."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -9,10 +9,11 @@ from fastapi.middleware.cors import CORSMiddleware
 from starlette.types import Scope
 
 from tapewire.service import errors, telemetry
+from tapewire.service.guard import Guard
 from tapewire.service.lifecycle import Component, Lifecycle
 from tapewire.service.settings import ServiceSettings
 
-BODY_LIMIT = 1_048_576  # bytes; a route that takes batches says more with max_body_size=
+BODY_LIMIT = 1_048_576  # bytes; a service that takes batches says more
 OPERATIONS = ("/healthz", "/readyz", "/metrics")
 
 
@@ -36,8 +37,7 @@ def create_app(
         routers: HTTP routes, with their `/v1` prefix.
         title: heading of the OpenAPI page.
         description: text of the OpenAPI page.
-        body_limit: bytes of an HTTP request body; past it 413. A route overrides it with
-            FastAPI's own `max_body_size`.
+        body_limit: bytes of an HTTP request body; past it 413.
         **fastapi: handed to `FastAPI`.
 
     `app.state` holds `settings`, `service` (the name) and `lifecycle`.
@@ -45,7 +45,7 @@ def create_app(
     lifecycle = Lifecycle(components, drain_timeout_s=settings.drain_timeout_s)
 
     @asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+    async def lifespan(_: FastAPI) -> AsyncGenerator[None]:
         await lifecycle.start()
         try:
             yield
@@ -58,7 +58,6 @@ def create_app(
         title=title,
         description=description,
         lifespan=lifespan,
-        max_body_size=body_limit,
         telemetry={"logs": False, "operation_spans": False, "exclude": _unobserved},
         responses={422: {"model": errors.ErrorBody, "description": "Fields are at fault"}},
         **fastapi,
@@ -67,6 +66,7 @@ def create_app(
     app.state.service = service
     app.state.lifecycle = lifecycle
     errors.install(app)
+    app.add_middleware(Guard, body_limit=body_limit)
     if settings.cors_origins:
         app.add_middleware(
             CORSMiddleware,

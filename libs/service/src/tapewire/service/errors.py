@@ -1,10 +1,10 @@
 """Errors of the HTTP surface: one body shape for all of them.
 
 `{"code": "not_found", "message": "…"}`, and `errors: [{"field", "message"}]` where fields are
-at fault. Raise `ApiError`; validation errors and unexpected exceptions are turned into it.
+at fault. Raise `ApiError`; FastAPI's own errors are turned into this
+body here, unexpected ones in `guard`.
 """
 
-import logging
 from collections.abc import Iterable, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
@@ -14,8 +14,6 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict
 from starlette.exceptions import HTTPException
-
-log = logging.getLogger(__name__)
 
 
 class FieldProblem(BaseModel):
@@ -105,14 +103,7 @@ async def _on_invalid_request(_: Request, error: Exception) -> JSONResponse:
     return error_response(422, body)
 
 
-async def _on_unexpected(request: Request, error: Exception) -> JSONResponse:
-    # Starlette raises the exception again after this answer, and uvicorn logs it with its trace.
-    body = ErrorBody(code="internal_error", message="The service failed to answer; it is logged.")
-    return error_response(500, body)
-
-
 def install(app: FastAPI) -> None:
     """Give an application these error bodies."""
     app.add_exception_handler(HTTPException, _on_http_exception)
     app.add_exception_handler(RequestValidationError, _on_invalid_request)
-    app.add_exception_handler(Exception, _on_unexpected)

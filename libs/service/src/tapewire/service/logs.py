@@ -4,8 +4,9 @@ import logging
 import re
 import sys
 import traceback
+from collections.abc import Iterable
 from datetime import UTC, datetime
-from typing import Any, TextIO
+from typing import Any, TextIO, cast
 
 import orjson
 from opentelemetry import trace
@@ -18,7 +19,7 @@ _REDACTIONS = (
     # JSON Web Tokens, wherever they stand (RFC 7519 §3.1: three base64url parts)
     (re.compile(r"eyJ[\w-]{5,}\.[\w-]*\.[\w-]*"), "[token]"),
     # the password of a URL
-    (re.compile(r"(?i)(\b[a-z][a-z0-9+.-]*://[^\s:/@]*:)[^\s/@]+@"), r"\1[redacted]@"),
+    (re.compile(r"(?i)(\b[a-z][a-z0-9+.-]*://[^\s:/@]*:)[^\s/@\"']+@"), r"\1[redacted]@"),
     # a bearer token that is no JWT, in a header or in a WebSocket subprotocol
     (re.compile(r"(?i)\b(bearer[ .])[\w.~+/=-]{8,}"), r"\1[redacted]"),
     # name=value and "name": "value"
@@ -40,16 +41,27 @@ def redact(text: str) -> str:
 
 def _fields(record: logging.LogRecord) -> dict[str, Any]:
     """Return what the caller gave as `extra=`; values under a secret's name are hidden."""
-    return {
-        key: "[redacted]" if _SECRET_NAME.search(key) else value
-        for key, value in vars(record).items()
-        if key not in _STANDARD and not key.startswith("_")
-    }
+    given = {key: value for key, value in vars(record).items() if key not in _STANDARD}
+    return {key: _clean(key, value) for key, value in given.items()}
+
+
+def _clean(key: object, value: object) -> Any:
+    """Return a value that JSON can hold, without secrets."""
+    if isinstance(key, str) and _SECRET_NAME.search(key):
+        return "[redacted]"
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    if isinstance(value, dict):
+        entries = cast(dict[object, object], value)
+        return {str(name): _clean(name, item) for name, item in entries.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_clean(None, item) for item in cast(Iterable[object], value)]
+    return redact(str(value))
 
 
 def _trace(record: logging.LogRecord) -> str | None:
     if record.exc_info and record.exc_info[0] is not None:
-        return "".join(traceback.format_exception(*record.exc_info)).rstrip()
+        return redact("".join(traceback.format_exception(*record.exc_info)).rstrip())
     return None
 
 
@@ -67,7 +79,7 @@ class JsonFormatter(logging.Formatter):
             "level": record.levelname,
             "service": self._service,
             "logger": record.name,
-            "message": record.getMessage(),
+            "message": redact(record.getMessage()),
         }
         context = trace.get_current_span().get_span_context()
         if context.is_valid:
@@ -77,8 +89,7 @@ class JsonFormatter(logging.Formatter):
             entry.setdefault(key, value)
         if exception := _trace(record):
             entry["exception"] = exception
-        line = orjson.dumps(entry, default=str, option=orjson.OPT_NON_STR_KEYS)
-        return redact(line.decode())
+        return orjson.dumps(entry).decode()
 
 
 class ConsoleFormatter(logging.Formatter):
@@ -94,25 +105,31 @@ class ConsoleFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """Return one line, and the trace of an exception below it."""
         time = datetime.fromtimestamp(record.created).astimezone().strftime("%H:%M:%S.%f")[:-3]
-        fields = "".join(f"  {key}={value}" for key, value in _fields(record).items())
+        fields = "".join(f"  {key}={_shown(value)}" for key, value in _fields(record).items())
         level = f"{record.levelname:<7}"
         if self._colour and (code := self._COLOURS.get(record.levelname)):
             level = f"\x1b[{code}m{level}\x1b[0m"
-        line = f"{time} {level} {self._service:<9} {record.getMessage()}{fields}"
+        line = f"{time} {level} {self._service:<9} {redact(record.getMessage())}{fields}"
         if exception := _trace(record):
             line = f"{line}\n{exception}"
-        return redact(line)
+        return line
+
+
+def _shown(value: object) -> str:
+    """Return a value for people; one with control characters or spaces in quotes."""
+    text = str(value)
+    return text if text.isprintable() and " " not in text else repr(text)
 
 
 def configure(settings: ServiceSettings, service: str, stream: TextIO | None = None) -> None:
     """Send this process's logs to `stream` (standard error by default), and nothing else."""
-    stream = stream or sys.stderr
+    target = stream or sys.stderr
     formatter: logging.Formatter
     if settings.log_format == "json":
         formatter = JsonFormatter(service)
     else:
-        formatter = ConsoleFormatter(service, colour=stream.isatty())
-    handler = logging.StreamHandler(stream)
+        formatter = ConsoleFormatter(service, colour=target.isatty())
+    handler = logging.StreamHandler(target)
     handler.setFormatter(formatter)
     root = logging.getLogger()
     root.handlers[:] = [handler]

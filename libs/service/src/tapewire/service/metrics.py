@@ -1,48 +1,21 @@
 """Every metric of the fleet, declared as a value; `docs/metrics.md` is generated from this.
 
     metrics.counter(metrics.INGEST_EVENTS).add(1, {"outcome": "accepted", "source": "http"})
+    live = metrics.counter(metrics.DELIVERIES).of({"class": "live"})  # on hot paths: live.add(1)
+    metrics.histogram(metrics.CONFIRM_LATENCY).record(seconds, {"exchange": "tw.events"})
+    metrics.gauge(metrics.BROKER_UP).set(1, {"role": "publish"})
     stop = metrics.observe(metrics.OUTBOX_DEPTH, lambda: depth)
 
 Attributes never carry ids of users, sessions or connections: each value is a time series.
-Where a counter is counted a hundred thousand times a second, keep an int and `observe` it.
 """
 
-import logging
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
-from enum import StrEnum
-from functools import cache
-
-from opentelemetry import metrics as otel
-from opentelemetry.metrics import CallbackOptions, Counter, Histogram, Observation
-
-log = logging.getLogger(__name__)
-
-
-class Kind(StrEnum):
-    """What a metric is; `gauge` is a value of now, set or observed."""
-
-    COUNTER = "counter"
-    HISTOGRAM = "histogram"
-    GAUGE = "gauge"
-
-
-# Bucket bounds in seconds: 0.5 ms, a local confirm, to 30 s, the ack deadline.
-FAST = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
-# Bucket bounds in seconds for what waits for a person: an ack comes in a second or a week.
-PATIENT = (0.01, 0.1, 0.5, 1.0, 5.0, 15.0, 60.0, 300.0, 3600.0, 86400.0)
-
-
-@dataclass(frozen=True, slots=True)
-class Metric:
-    """A metric's declaration. `unit` is UCUM: `s`, `By`, or `{thing}` for a count."""
-
-    name: str
-    kind: Kind
-    unit: str
-    description: str
-    attributes: tuple[str, ...] = ()
-    bounds: tuple[float, ...] = FAST
+from tapewire.service.instruments import FAST, PATIENT, Kind, Metric
+from tapewire.service.instruments import Counter as Counter
+from tapewire.service.instruments import Gauge as Gauge
+from tapewire.service.instruments import counter as counter
+from tapewire.service.instruments import gauge as gauge
+from tapewire.service.instruments import histogram as histogram
+from tapewire.service.instruments import observe as observe
 
 
 def _counter(name: str, unit: str, description: str, *attributes: str) -> Metric:
@@ -198,114 +171,3 @@ NOTIFICATIONS = _counter("desk.notifications", "{notification}", "Notifications 
 SNAPSHOT_LATENCY = _seconds("snapshot.duration", "Time to answer a snapshot request", "source")
 
 ALL: tuple[Metric, ...] = tuple(value for value in globals().values() if isinstance(value, Metric))
-
-Reading = float | Iterable[tuple[float, Mapping[str, str]]]
-Callback = Callable[[], Reading]
-
-
-class Gauge:
-    """A value of now, set by hand; the last one set for each attributes is reported."""
-
-    def __init__(self) -> None:
-        self._values: dict[tuple[tuple[str, str], ...], float] = {}
-
-    def set(self, value: float, attributes: Mapping[str, str] | None = None) -> None:
-        """Report this value from now on."""
-        self._values[tuple(sorted((attributes or {}).items()))] = value
-
-    def clear(self, attributes: Mapping[str, str] | None = None) -> None:
-        """Report nothing for these attributes any more."""
-        self._values.pop(tuple(sorted((attributes or {}).items())), None)
-
-    def readings(self) -> list[tuple[float, Mapping[str, str]]]:
-        """Return what is reported."""
-        return [(value, dict(key)) for key, value in list(self._values.items())]
-
-
-_callbacks: dict[str, list[Callback]] = {}
-_added: set[str] = set()  # counters in use by `counter`; a name is added to or observed
-
-
-@cache
-def counter(metric: Metric) -> Counter:
-    """Return the counter: `.add(n, {attribute: value})`."""
-    _check(metric, Kind.COUNTER)
-    if metric.name in _callbacks:
-        raise ValueError(f"{metric.name} is observed in this process")
-    _added.add(metric.name)
-    return _meter().create_counter(metric.name, metric.unit, metric.description)
-
-
-@cache
-def histogram(metric: Metric) -> Histogram:
-    """Return the histogram: `.record(seconds, {attribute: value})`."""
-    _check(metric, Kind.HISTOGRAM)
-    return _meter().create_histogram(
-        metric.name,
-        metric.unit,
-        metric.description,
-        explicit_bucket_boundaries_advisory=metric.bounds,
-    )
-
-
-@cache
-def gauge(metric: Metric) -> Gauge:
-    """Return the gauge: `.set(value, {attribute: value})`."""
-    made = Gauge()
-    observe(metric, made.readings)
-    return made
-
-
-def observe(metric: Metric, callback: Callback) -> Callable[[], None]:
-    """Read a gauge's value, or a counter's total, whenever `/metrics` is asked for.
-
-    Args:
-        metric: a gauge or a counter.
-        callback: returns a number, or (number, attributes) pairs. Must be quick and not block.
-
-    Returns:
-        A function that ends the observation.
-    """
-    if metric.kind is Kind.HISTOGRAM or metric.name in _added:
-        raise ValueError(f"{metric.name} cannot be observed")
-    if metric.name not in _callbacks:
-        _callbacks[metric.name] = []
-        create = (
-            _meter().create_observable_counter
-            if metric.kind is Kind.COUNTER
-            else _meter().create_observable_gauge
-        )
-        create(metric.name, [_reader(metric.name)], metric.unit, metric.description)
-    callbacks = _callbacks[metric.name]
-    callbacks.append(callback)
-
-    def stop() -> None:
-        if callback in callbacks:
-            callbacks.remove(callback)
-
-    return stop
-
-
-def _reader(name: str) -> Callable[[CallbackOptions], Iterable[Observation]]:
-    def read(_: CallbackOptions) -> Iterable[Observation]:
-        for callback in list(_callbacks[name]):
-            try:
-                reading = callback()
-                if isinstance(reading, int | float):
-                    reading = [(reading, {})]
-                found = [Observation(value, dict(attributes)) for value, attributes in reading]
-            except Exception:  # one part's fault must not hide the others' figures
-                log.exception("metric could not be read", extra={"metric": name})
-            else:
-                yield from found
-
-    return read
-
-
-def _check(metric: Metric, kind: Kind) -> None:
-    if metric.kind is not kind:
-        raise ValueError(f"{metric.name} is a {metric.kind}, not a {kind}")
-
-
-def _meter() -> otel.Meter:
-    return otel.get_meter("tapewire")

@@ -13,7 +13,7 @@ import os
 import signal
 import socket
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, Generator
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -65,7 +65,7 @@ class Server(uvicorn.Server):
             self.should_exit = True
 
     @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
+    def capture_signals(self) -> Generator[None]:
         """Replace uvicorn's handlers by ours while the server runs."""
         if threading.current_thread() is not threading.main_thread():
             yield
@@ -117,17 +117,15 @@ def serve(app: FastAPI, settings: ServiceSettings, **uvicorn_overrides: Any) -> 
         **uvicorn_overrides: options of `uvicorn.Config`, such as `ws=`.
     """
     logs.configure(settings, app.state.service)
-    asyncio.run(_serve(app, settings, uvicorn_overrides))
-
-
-async def _serve(app: FastAPI, settings: ServiceSettings, overrides: dict[str, Any]) -> None:
-    await server_for(app, settings, **overrides).serve()
+    server = server_for(app, settings, **uvicorn_overrides)
+    with asyncio.Runner(loop_factory=server.config.get_loop_factory()) as runner:  # uvloop
+        runner.run(server.serve())
 
 
 @asynccontextmanager
 async def running(
     app: FastAPI, settings: ServiceSettings, **uvicorn_overrides: Any
-) -> AsyncIterator[str]:
+) -> AsyncGenerator[str]:
     """Run a service inside this event loop, for tests; yields its base URL.
 
     Listens on 127.0.0.1 and a free port unless told otherwise; drains when left.

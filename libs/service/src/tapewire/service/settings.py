@@ -5,7 +5,6 @@ Every field can also be given as a file: `TAPEWIRE_AMQP_URL_FILE=/run/secrets/am
 """
 
 import os
-from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -102,7 +101,7 @@ class Settings(BaseSettings):
         env_settings: PydanticBaseSettingsSource,
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource | Callable[[], dict[str, Any]], ...]:
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Arguments first, then files, then the environment; no `.env` is read."""
         return init_settings, FileSource(settings_cls), env_settings
 
@@ -113,13 +112,13 @@ class ServiceSettings(Settings):
     A field `edge_ack_deadline_s` is read from `TAPEWIRE_EDGE_ACK_DEADLINE_S`.
     """
 
-    amqp_url: str = Field("amqp://guest:guest@127.0.0.1:5672/", repr=False)
+    amqp_url: str = Field(default="amqp://guest:guest@127.0.0.1:5672/", repr=False)
     http_host: str = "127.0.0.1"
-    http_port: int = Field(8080, ge=0, le=65535)
+    http_port: int = Field(default=8080, ge=0, le=65535)
     log_level: Annotated[LogLevel, BeforeValidator(_upper)] = "INFO"
     log_format: LogFormat = "json"
     cors_origins: CommaList = ()
     otlp_endpoint: str | None = None
-    drain_timeout_s: float = Field(20.0, gt=0)
+    drain_timeout_s: float = Field(default=20.0, gt=0)
     data_dir: Path = Path(".run/data")
-    database_url: str | None = Field(None, validation_alias="DATABASE_URL", repr=False)
+    database_url: str | None = Field(default=None, validation_alias="DATABASE_URL", repr=False)

@@ -8,19 +8,18 @@ import asyncio
 import logging
 import os
 import socket
-from collections.abc import Iterator, Mapping, MutableMapping
+from collections.abc import Generator, Mapping, MutableMapping
 from contextlib import contextmanager
 from importlib.metadata import version
 from typing import Any, TypeVar
 
 from opentelemetry import metrics as otel_metrics
 from opentelemetry import trace
-from opentelemetry.propagate import extract as _extract
-from opentelemetry.propagate import inject as _inject
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.trace import Span, SpanKind
+from opentelemetry.trace import INVALID_SPAN, Span, SpanKind
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 from prometheus_client import GC_COLLECTOR, CollectorRegistry, ProcessCollector
 from prometheus_client.exposition import choose_encoder
 
@@ -33,6 +32,7 @@ FLUSH_DEADLINE_S = 5.0
 
 # Ours, not prometheus_client's: that one is global, and a second provider there would clash.
 REGISTRY = CollectorRegistry(auto_describe=False)
+_W3C = TraceContextTextMapPropagator()
 _installed: dict[str, object] = {}
 
 
@@ -93,7 +93,7 @@ def span(
     headers: Mapping[str, object] | None = None,
     kind: SpanKind = SpanKind.INTERNAL,
     attributes: Mapping[str, str | bool | int | float] | None = None,
-) -> Iterator[Span]:
+) -> Generator[Span]:
     """Run the body inside a span, a child of the trace in `headers` when there is one.
 
     Args:
@@ -104,7 +104,11 @@ def span(
 
     An exception that leaves the body is recorded on the span and raised on.
     """
-    context = _extract(_text(headers)) if headers else None
+    carrier = _text(headers) if headers else None
+    if not carrier and not recording():
+        yield INVALID_SPAN  # no trace to continue and none to begin
+        return
+    context = _W3C.extract(carrier) if carrier else None
     tracer = trace.get_tracer(SCOPE)
     with tracer.start_as_current_span(
         name, context=context, kind=kind, attributes=attributes
@@ -112,17 +116,22 @@ def span(
         yield current
 
 
+def recording() -> bool:
+    """True when this process records spans, that is, when somebody set a provider."""
+    return not isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider)
+
+
 def inject(headers: _Headers) -> _Headers:
     """Write the current trace into AMQP headers, and return them. No trace, no header."""
     carrier: dict[str, str] = {}
-    _inject(carrier)
+    _W3C.inject(carrier)
     headers.update(carrier)
     return headers
 
 
 def _text(headers: Mapping[str, object]) -> dict[str, str]:
     carrier: dict[str, str] = {}
-    for key in ("traceparent", "tracestate", "baggage"):
+    for key in ("traceparent", "tracestate"):
         value = headers.get(key)
         if isinstance(value, bytes):
             value = value.decode("ascii", "replace")
