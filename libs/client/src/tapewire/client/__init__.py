@@ -1,0 +1,44 @@
+"""The Python SDK: a WebSocket client that loses no alert, and a publisher that says the truth."""
+
+from tapewire.client.errors import (
+    ClientError,
+    ConnectionStopped,
+    GaveUp,
+    NotConfirmed,
+    NotConnected,
+    NotPermitted,
+    Replaced,
+    RequestLost,
+    RequestRefused,
+    TokenRefused,
+)
+from tapewire.client.memory import CallbackStore, DedupStore, FileStore
+from tapewire.client.message import Message
+from tapewire.client.pacing import Backoff
+from tapewire.client.states import TRANSITIONS, State, StateChange, Trigger
+from tapewire.client.websocket import WebSocketClient
+from tapewire.contracts import InvalidEvent
+
+__all__ = [
+    "TRANSITIONS",
+    "Backoff",
+    "CallbackStore",
+    "ClientError",
+    "ConnectionStopped",
+    "DedupStore",
+    "FileStore",
+    "GaveUp",
+    "InvalidEvent",
+    "Message",
+    "NotConfirmed",
+    "NotConnected",
+    "NotPermitted",
+    "Replaced",
+    "RequestLost",
+    "RequestRefused",
+    "State",
+    "StateChange",
+    "TokenRefused",
+    "Trigger",
+    "WebSocketClient",
+]
