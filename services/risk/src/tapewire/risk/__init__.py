@@ -1,0 +1,1 @@
+"""Limits, alarm episodes and emergency stops of trading sessions."""

@@ -1,0 +1,139 @@
+"""Watching sessions: each use case decides in pure code and writes all of it in one transaction."""
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from tapewire.contracts import SessionEvent, SystemNotification
+from tapewire.risk.alerts import alert_of, make_id
+from tapewire.risk.episode import Level
+from tapewire.risk.outgoing import to_clients
+from tapewire.risk.session import Limits, Session, hear
+from tapewire.risk.stopping import Stopping, utc_now
+from tapewire.risk.stops import Stop
+from tapewire.risk.store import Store, Work
+from tapewire.risk.watch import RuleAlarm, Watch, due_at, judge, release
+from tapewire.service import metrics
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Released:
+    """What a release did: the rules whose latch it opened, the stops that are over."""
+
+    rules: tuple[str, ...]
+    stops: tuple[Stop, ...]
+
+
+class Engine:
+    """Applies events, the clock's passing and people's orders to the stored sessions.
+
+    Args:
+        store: where the state is.
+        watch: numbers that hold for every session.
+        stopping: what follows from emergencies.
+        on_outgoing: called after a commit that put something into the outbox.
+        clock: our clock; what is judged by a session's own time does not look at it.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        watch: Watch,
+        stopping: Stopping,
+        *,
+        on_outgoing: Callable[[], None] = lambda: None,
+        clock: Callable[[], datetime] = utc_now,
+    ) -> None:
+        self._store = store
+        self._watch = watch
+        self._stopping = stopping
+        self._on_outgoing = on_outgoing
+        self._clock = clock
+
+    async def hear(self, event: SessionEvent) -> bool:
+        """Apply a session's event; return False when it had been applied before."""
+        now = self._clock()
+        async with self._store.work() as work:
+            if not await work.note(event.user_id, event.session_id, event.id, now):
+                return False
+            known = await work.session(event.user_id, event.session_id, now)
+            heard, mark = hear(known, event, now)
+            session, raised = judge(heard, heard.at or now, self._watch, mark=mark)
+            await self._write(work, session, raised, now)
+        self._committed(work, raised)
+        return True
+
+    async def look(self, user: str, session: str, *, blind: bool = False) -> None:
+        """Look at the clock for a session. ``blind``: silence may be our own fault."""
+        now = self._clock()
+        async with self._store.work() as work:
+            known = await work.known_session(user, session)
+            at = known.time(now) if known else None
+            if known is None or at is None:
+                return
+            after, raised = judge(known, at, self._watch, blind=blind)
+            await self._write(work, after, raised, now)
+        self._committed(work, raised)
+
+    async def set_limits(
+        self, user: str, session: str, decide: Callable[[Session], Limits], *, by: str
+    ) -> Session:
+        """Impose limits on a session; they go before what it announced.
+
+        ``decide`` sees the session as it is and may raise: then nothing changes. What the new
+        limits mean is found out by the next look at the clock.
+        """
+        now = self._clock()
+        async with self._store.work() as work:
+            known = await work.session(user, session, now)
+            after = replace(known, imposed=decide(known), imposed_by=by)
+            watched = after.at is not None and not after.closed
+            await work.save(after, now if watched else None, now)
+        log.info("limits set", extra={"by": by})
+        return after
+
+    async def release(self, user: str, session: str, *, by: str, reason: str) -> Released:
+        """Re-arm a session. What is past its limit still raises a new episode."""
+        now = self._clock()
+        async with self._store.work() as work:
+            rules: Sequence[str] = ()
+            known = await work.known_session(user, session)
+            if known is not None:
+                after, rules = release(known, known.time(now) or now)
+                await work.save(after, due_at(after, self._watch), now)
+            stops = await self._stopping.release(work, user, session, by=by, reason=reason)
+            if rules or stops:
+                notice = SystemNotification(
+                    id=make_id(user, session, "released", now.isoformat()),
+                    timestamp=now,
+                    user_id=user,
+                    level="warning",
+                    title="Emergency stop released",
+                    message=f"Session {session}, by {by}: {reason}",
+                )
+                await work.put(to_clients(notice), now)
+        self._committed(work, ())
+        return Released(tuple(rules), tuple(stops))
+
+    async def _write(
+        self, work: Work, session: Session, raised: Sequence[RuleAlarm], now: datetime
+    ) -> None:
+        """Write a judged session and what follows from its alarms."""
+        await work.save(session, due_at(session, self._watch), now)
+        for alarm in raised:
+            alert = alert_of(session, alarm)
+            await work.put(to_clients(alert), now)
+            if alarm.alarm.level is Level.EMERGENCY:
+                await self._stopping.by_rule(
+                    work, session.user, session.session, alarm, alert_id=alert.id
+                )
+
+    def _committed(self, work: Work, raised: Sequence[RuleAlarm]) -> None:
+        for alarm in raised:
+            level = alarm.alarm.level.name.lower() if alarm.alarm.level else "data_stale"
+            metrics.counter(metrics.ALERTS).add(1, {"rule": alarm.rule, "level": level})
+        if work.put_out:
+            self._on_outgoing()

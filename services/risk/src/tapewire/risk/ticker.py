@@ -1,0 +1,106 @@
+"""The clock: what falls due by the passing of time alone."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from datetime import datetime, timedelta
+from typing import Final
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from tapewire.risk.engine import Engine
+from tapewire.risk.stopping import Stopping, utc_now
+from tapewire.risk.store import Store
+
+log = logging.getLogger(__name__)
+
+BATCH: Final = 200  # sessions a look; the rest is due at the next one
+FORGET_EVERY_S: Final = 3600.0
+
+
+class Ticker:
+    """Looks at the clock of whatever is due. Any process may: each look locks its session.
+
+    Args:
+        store: says what is due.
+        engine: told to look.
+        stopping: told which stops nobody answered.
+        hears: health of what hears events; while one is deaf, silence says nothing of producers.
+        every_s: how often.
+        patience_s: how long we must have heard before silence counts.
+        retention: how long what nobody needs is kept.
+        clock: our clock.
+    """
+
+    name = "ticker"
+
+    def __init__(
+        self,
+        store: Store,
+        engine: Engine,
+        stopping: Stopping,
+        *,
+        hears: Sequence[Callable[[], str | None]],
+        every_s: float,
+        patience_s: float,
+        retention: timedelta,
+        clock: Callable[[], datetime] = utc_now,
+    ) -> None:
+        self._store = store
+        self._engine = engine
+        self._stopping = stopping
+        self._hears = hears
+        self._every_s = every_s
+        self._patience = timedelta(seconds=patience_s)
+        self._retention = retention
+        self._clock = clock
+        self._deaf_at = clock()
+        self._task: asyncio.Task[None] | None = None
+        self._fault: str | None = None
+
+    async def start(self) -> None:
+        """Begin to look."""
+        self._task = asyncio.create_task(self._keep(), name=self.name)
+
+    async def drain(self) -> None:
+        """Look no more; what is due stays so for the next process."""
+        await self.stop()
+
+    async def stop(self) -> None:
+        """Stop at once."""
+        task, self._task = self._task, None
+        if task is not None:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+
+    def health(self) -> str | None:
+        """Return None unless the last look failed."""
+        return self._fault
+
+    async def look(self) -> None:
+        """Look once at all that is due."""
+        now = self._clock()
+        if any(health() is not None for health in self._hears):
+            self._deaf_at = now
+        blind = now - self._deaf_at < self._patience
+        for user, session in await self._store.due(now, limit=BATCH):
+            await self._engine.look(user, session, blind=blind)
+        for stop in await self._store.overdue_stops(now):
+            await self._stopping.expire(stop)
+
+    async def _keep(self) -> None:
+        forget_at = self._clock()
+        while True:
+            try:
+                await self.look()
+                if self._clock() >= forget_at:
+                    forget_at = self._clock() + timedelta(seconds=FORGET_EVERY_S)
+                    async with self._store.work() as work:
+                        await work.forget(self._clock() - self._retention)
+                self._fault = None
+            except (SQLAlchemyError, OSError) as error:
+                self._fault = f"{type(error).__name__}: {error}"[:200]
+                log.warning("ticker", extra={"fault": self._fault})
+            await asyncio.sleep(self._every_s)
