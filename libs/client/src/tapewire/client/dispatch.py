@@ -3,8 +3,9 @@
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 from tapewire.client.acks import Acks
@@ -15,6 +16,14 @@ from tapewire.client.message import Message
 log = logging.getLogger(__name__)
 
 WAITING = 1024  # messages read ahead of the handlers; then the socket is left to push back
+
+
+@dataclass(frozen=True, slots=True)
+class InOrder:
+    """A call that keeps its place among the messages."""
+
+    handler: Callable[..., object]
+    argument: object
 
 
 class Dispatcher:
@@ -31,7 +40,7 @@ class Dispatcher:
         self._acks = acks
         self._store = store
         self._auto_ack = auto_ack
-        self._queue: deque[Message[Any] | Callable[[], Any]] = deque()
+        self._queue: deque[Message[Any] | InOrder] = deque()
         self._work = asyncio.Event()
         self._room = asyncio.Event()
         self._room.set()
@@ -54,8 +63,8 @@ class Dispatcher:
         self.push(message)
         await self._room.wait()
 
-    def push(self, item: Message[Any] | Callable[[], Any]) -> None:
-        """Queue a message, or a call that must stay in order with messages.
+    def push(self, item: Message[Any] | InOrder) -> None:
+        """Queue a message, or a call that keeps its place among them.
 
         Without any handler the queue keeps its newest: alerts that fell out come again.
         """
@@ -66,7 +75,7 @@ class Dispatcher:
         self._signal()
 
     @contextmanager
-    def flowing(self) -> Iterator[None]:
+    def flowing(self) -> Generator[None, None, None]:
         """Read on past the bound meanwhile: a handler waits for an answer behind the messages."""
         self._requests += 1
         self._signal()
@@ -91,10 +100,10 @@ class Dispatcher:
             await self._work.wait()
             item = self._queue.popleft()
             self._signal()
-            if isinstance(item, Message):
-                await self._hand_on(item)
+            if isinstance(item, InOrder):
+                await self._guarded(item.handler, item.argument, what="gap")
             else:
-                await self._guarded(item, what="a handler")
+                await self._hand_on(item)
             if not self._queue:
                 self._idle.set()
 
@@ -146,7 +155,7 @@ class Dispatcher:
         elif key is not None:
             await self.remember([key])
 
-    async def _guarded(self, handler: Callable[..., Any], *arguments: Any, what: str) -> bool:
+    async def _guarded(self, handler: Callable[..., object], *arguments: object, what: str) -> bool:
         """Return whether the handler returned; a raising one is logged."""
         try:
             await call(handler, *arguments)

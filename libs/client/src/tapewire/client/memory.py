@@ -6,7 +6,9 @@ import logging
 import os
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Final, Protocol
+
+from pydantic import TypeAdapter, ValidationError
 
 from tapewire.contracts import new_id
 
@@ -57,8 +59,12 @@ class DedupStore(Protocol):
         ...
 
 
+_LINE: Final[TypeAdapter[str | list[str]]] = TypeAdapter(str | list[str])
+"""A client id, or handled ids."""
+
+
 class FileStore:
-    """A small text file: a header with the client id it made, then a JSON list of ids a line.
+    """A small text file: first the client id, as a JSON string, then JSON lists of ids, one a line.
 
     Appended to, and rewritten with the youngest ids when it has grown to twice its capacity. It
     survives the process; the last lines may be lost with the machine, and a torn line is skipped:
@@ -97,29 +103,26 @@ class FileStore:
             file.write(json.dumps(list(ids)) + "\n")
 
     def _read(self) -> None:
-        lines = self._path.read_text("utf-8").split("\n") if self._path.exists() else []
-        header: Any = None
-        for number, line in enumerate(filter(None, lines)):
+        text = self._path.read_text("utf-8") if self._path.exists() else ""
+        for line in filter(None, text.split("\n")):
             try:
-                value: Any = json.loads(line)
-            except ValueError:
-                log.warning("%s: line %d is torn, skipped", self._path, number + 1)
+                entry = _LINE.validate_json(line)
+            except ValidationError:
+                log.warning("%s: a torn line was skipped", self._path)
                 continue
-            if number == 0 and isinstance(value, dict):
-                header = value
-            elif isinstance(value, list):
+            if isinstance(entry, str):
+                self._client_id = self._client_id or entry
+            else:
                 self._used = True
-                self._ids.extend(str(item) for item in value)
-        kept = header.get("clientId") if header else None
-        if self._client_id is None:
-            self._client_id = str(kept) if kept else f"py-{new_id()}"
+                self._ids.extend(entry)
+        self._client_id = self._client_id or f"py-{new_id()}"
         self._rewrite()
 
     def _rewrite(self) -> None:
         self._ids = self._ids[-self._capacity :]
         self._written = len(self._ids)
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        lines = [json.dumps({"tapewire": 1, "clientId": self._client_id})]
+        lines = [json.dumps(self._client_id)]
         if self._used:
             lines.append(json.dumps(self._ids))
         beside = self._path.with_name(f"{self._path.name}.{os.getpid()}.new")

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
 from pydantic import ValidationError
 from pydantic_core import from_json
@@ -75,10 +75,13 @@ class Message(Generic[E_co]):
 def read_object(text: str | bytes) -> dict[str, Any] | None:
     """Return the JSON object with a ``type`` that ``text`` is, or None."""
     try:
-        value: Any = from_json(text)
+        value = from_json(text)
     except ValueError:
         return None
-    return value if isinstance(value, dict) and isinstance(value.get("type"), str) else None
+    if not isinstance(value, dict):
+        return None
+    fields = cast("dict[str, Any]", value)
+    return fields if isinstance(fields.get("type"), str) else None
 
 
 def to_message(raw: Mapping[str, Any]) -> Message[Any]:

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any, Literal, Self, TypeVar
 
 from tapewire.client.acks import Acks
-from tapewire.client.dispatch import Dispatcher
+from tapewire.client.dispatch import Dispatcher, InOrder
 from tapewire.client.errors import NotConnected, RequestLost, RequestRefused
-from tapewire.client.handlers import EVERY, Handlers, call
+from tapewire.client.handlers import EVERY, Handlers
 from tapewire.client.link import Link, LinkSettings, Token
 from tapewire.client.listening import Listening
 from tapewire.client.memory import DedupStore, FileStore
@@ -303,5 +303,5 @@ class WebSocketClient(Listening):
         if recovered.gap:
             log.warning("messages were missed for good; recovered: %s", recovered)
             for handler in self._gap_handlers:
-                self._dispatcher.push(lambda handler=handler: call(handler, recovered))
+                self._dispatcher.push(InOrder(handler, recovered))
         await self._dispatcher.remember(())  # from now on this client was here before

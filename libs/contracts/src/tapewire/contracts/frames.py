@@ -236,7 +236,9 @@ class CloseCode(IntEnum):
     REPLACED = 4506
 
 
-_RECONNECT: Final = frozenset({1001, 1006, 1012})
+# RFC 6455, 7.4.1 and its registry: going away, no status, abnormal, internal error, service
+# restart, try again later, bad gateway. None of them says that the client did wrong.
+_RECONNECT: Final = frozenset({1001, 1005, 1006, 1011, 1012, 1013, 1014})
 
 
 def may_reconnect(code: int) -> bool:
