@@ -12,14 +12,18 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from tapewire.contracts.catalogue import AnyEvent
+from tapewire.contracts.catalogue import EVENT_TYPES, AnyEvent
 from tapewire.contracts.frames import ClientFrame, CloseCode, ServerFrame
 
 
 def schemas() -> dict[str, dict[str, Any]]:
-    """Return file name → JSON Schema (2020-12): events, client frames, server frames."""
+    """Return file name → JSON Schema (2020-12): events, client frames, server frames.
+
+    Each event's definition says its class of service (``x-quality``) and whether clients see it
+    (``x-shown``).
+    """
     parts = {"events": AnyEvent, "client-frames": ClientFrame, "server-frames": ServerFrame}
-    return {
+    out = {
         f"{name}.schema.json": {
             "$schema": "https://json-schema.org/draft/2020-12/schema",
             "title": f"Tapewire {name.replace('-', ' ')}",
@@ -27,6 +31,10 @@ def schemas() -> dict[str, dict[str, Any]]:
         | TypeAdapter[Any](part).json_schema(by_alias=True)
         for name, part in parts.items()
     }
+    events = out["events.schema.json"]["$defs"]
+    for model in EVENT_TYPES.values():
+        events[model.__name__] |= {"x-quality": model.quality.value, "x-shown": model.shown}
+    return out
 
 
 def files() -> dict[str, str]:

@@ -1,0 +1,13 @@
+import { readFileSync, readdirSync } from "node:fs";
+import { describe, it } from "vitest";
+import { Replay } from "./transcript.ts";
+import type { Transcript } from "./transcript.ts";
+
+const DIRECTORY = new URL("../../client/conformance/", import.meta.url);
+
+describe.concurrent("conformance", () => {
+  for (const file of readdirSync(DIRECTORY).filter((name) => name.endsWith(".json"))) {
+    const transcript = JSON.parse(readFileSync(new URL(file, DIRECTORY), "utf8")) as Transcript;
+    it(file.replace(".json", ""), { timeout: 30_000 }, () => new Replay(transcript).run());
+  }
+});
