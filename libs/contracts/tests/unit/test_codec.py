@@ -55,9 +55,15 @@ def test_money_is_decimal_inside_and_a_number_on_the_wire() -> None:
         ({"userId": "x" * 65}, "userId"),
         ({"sessionId": ""}, "sessionId"),
         ({"timestamp": "2026-11-23T12:00:00"}, "timestamp"),
+        ({"timestamp": "0001-01-01T00:00:00+05:00"}, "timestamp"),  # no such instant in UTC
+        ({"timestamp": "9999-12-31T23:59:59-05:00"}, "timestamp"),
+        ({"timestamp": "1969-12-31T23:59:59Z"}, "timestamp"),  # AMQP has no negative time
+        ({"id": "a\x00b"}, "id"),  # PostgreSQL has no NUL
+        ({"id": "\N{ROCKET}" * 64}, "id"),  # AMQP's short strings end at 255 bytes
         ({"data": {}}, "data.currentPnL"),
         ({"data": {"currentPnL": "much"}}, "data.currentPnL"),
         ({"data": {"currentPnL": float("nan")}}, "data.currentPnL"),
+        ({"data": {"currentPnL": 0, "performanceScore": "inf"}}, "data.performanceScore"),
         ({"surprise": 1}, "surprise"),
         ({"session_id": "s-17"}, "session_id"),
         ({"type": "nonsense"}, "type"),

@@ -9,8 +9,23 @@ from pydantic import AfterValidator, AwareDatetime, Field, PlainSerializer, With
 from tapewire.contracts.ids import MAX_ID_LENGTH, RESERVED
 
 
+_FIRST = datetime(1970, 1, 1, tzinfo=UTC)  # AMQP's timestamps count from there, unsigned
+_LAST = datetime(9999, 1, 1, tzinfo=UTC)  # past it some offsets cannot be turned into UTC
+_MAX_ID_BYTES = 255  # an AMQP short string, as `message_id` is
+
+
 def _utc(value: datetime) -> datetime:
+    if not _FIRST <= value < _LAST:
+        raise ValueError("must be in the years 1970 to 9998")
     return value.astimezone(UTC)
+
+
+def _plain(value: str) -> str:
+    if any(char < " " or char == "\x7f" for char in value):
+        raise ValueError("must not contain control characters")
+    if len(value.encode()) > _MAX_ID_BYTES:
+        raise ValueError(f"must not be longer than {_MAX_ID_BYTES} bytes")
+    return value
 
 
 def _not_reserved(value: str) -> str:
@@ -23,15 +38,21 @@ def _number(value: Decimal) -> float:
     return float(value)
 
 
-Id = Annotated[str, Field(min_length=1, max_length=MAX_ID_LENGTH)]
-"""A message's id: any text of 1 to 64 characters; UUIDv7 where Tapewire makes it."""
+Id = Annotated[str, Field(min_length=1, max_length=MAX_ID_LENGTH), AfterValidator(_plain)]
+"""A message's id: 1 to 64 characters, none of them a control character; UUIDv7 where Tapewire
+makes it."""
 
 PrincipalId = Annotated[
-    str, Field(min_length=1, max_length=MAX_ID_LENGTH), AfterValidator(_not_reserved)
+    str,
+    Field(min_length=1, max_length=MAX_ID_LENGTH),
+    AfterValidator(_plain),
+    AfterValidator(_not_reserved),
 ]
-"""A user's, session's or client's id: 1 to 64 characters, not a reserved word."""
+"""A user's, session's or client's id: as `Id`, and not a reserved word."""
 
-Symbol = Annotated[str, Field(min_length=1, max_length=32, pattern=r"^[^\s,]+$")]
+Symbol = Annotated[
+    str, Field(min_length=1, max_length=32, pattern=r"^[^\s,]+$"), AfterValidator(_plain)
+]
 """An instrument's symbol: no white space, no comma (bundles list symbols with commas)."""
 
 Text = Annotated[str, Field(min_length=1, max_length=4000)]

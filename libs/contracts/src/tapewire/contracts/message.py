@@ -15,6 +15,7 @@ class Model(BaseModel):
     model_config = ConfigDict(
         frozen=True,
         extra="forbid",
+        allow_inf_nan=False,  # a string "inf" would pass as a number, and JSON has none
         alias_generator=to_camel,
         validate_by_name=True,
         validate_by_alias=True,
