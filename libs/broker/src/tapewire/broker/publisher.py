@@ -152,9 +152,8 @@ class Publisher:
             done.set()
 
     async def _open(self) -> AbstractChannel:
-        channel = self._channel
-        if channel is not None and not channel.is_closed:
-            return channel
+        # Always through the lock, which is fair: who comes when the channel is just open must not
+        # overtake those who waited for it.
         async with self._opening:
             if self._channel is None or self._channel.is_closed:
                 self._channel = None
