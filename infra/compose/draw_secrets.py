@@ -3,9 +3,10 @@
 Runs to its end before anything else starts, with a volume per service under `/secrets`:
 `/secrets/edge/amqp-url` is seen by the edges as `/run/tapewire/amqp-url`, and by nobody else. What
 was drawn is kept in `/secrets/state`, so that a second start finds the same, and a newer version
-can write further files from it.
+can write further files from it. `show` prints what a host needs, the JWT secret and the passwords
+of the broker's users:
 
-    docker compose run --rm -T secrets python /opt/draw_secrets.py show    what a host needs: the JWT secret, AMQP users
+    docker compose run --rm -T secrets python /opt/draw_secrets.py show
 """
 
 import json

@@ -6,9 +6,10 @@ from urllib.parse import urlsplit
 
 import pika
 import pytest
+from aiormq.exceptions import ChannelAccessRefused
 from pika.exceptions import ChannelClosedByBroker
 
-from tapewire.broker import topology
+from tapewire.broker import Link, Role, declare, topology
 from tapewire.broker.permissions import USERS, definitions
 
 REPLY_TO = "amq.rabbitmq.reply-to"
@@ -28,6 +29,11 @@ class Users:
             part["user"] += f"-{self.vhost}"
         self._broker = urlsplit(broker.add_vhost(self.vhost))
         broker.import_definitions(document)
+
+    def url(self, user):
+        broker = self._broker
+        name, password = f"{user}-{self.vhost}", self._passwords[user]
+        return f"amqp://{name}:{password}@{broker.hostname}:{broker.port}/{self.vhost}"
 
     @contextmanager
     def channel(self, user):
@@ -63,7 +69,7 @@ def refused():
     assert caught.value.reply_code == 403, caught.value
 
 
-def declare(channel, queue):
+def set_up(channel, queue):
     channel.queue_declare(
         queue.name,
         durable=queue.durable,
@@ -112,7 +118,7 @@ def consume_one(channel, queue):
 def test_a_user_declares_consumes_and_publishes_what_it_needs(users, user, queues, exchanges):
     with users.channel(user) as channel:
         for queue in queues:
-            declare(channel, queue)
+            set_up(channel, queue)
             channel.basic_consume(queue.name, lambda *_: None)
         for exchange in exchanges:
             channel.basic_publish(exchange, "a.b.c.d", b"{}", PERSISTENT)
@@ -121,7 +127,7 @@ def test_a_user_declares_consumes_and_publishes_what_it_needs(users, user, queue
 def test_an_edge_binds_trays_and_its_own_queue_to_every_exchange_that_feeds_them(users):
     own = topology.edge("edge-1")
     with users.channel("edge") as channel:
-        declare(channel, own)
+        set_up(channel, own)
         for exchange in (topology.EVENTS, topology.ALERTS, topology.MARKET, topology.RELAY):
             channel.queue_bind(own.name, exchange, "alice.#")
 
@@ -187,3 +193,33 @@ def test_an_alert_for_an_unknown_user_reaches_the_mailroom_of_an_imported_topolo
         risk.basic_publish(topology.ALERTS, "zoe.-.loss_limit.critical", b"x", PERSISTENT)
         _, body = consume_one(desk, topology.MAILROOM)
     assert body == b"x"
+
+
+@pytest.mark.parametrize(
+    ("user", "own"),
+    [("ingest", topology.INGEST_INBOX), ("risk", topology.risk_shard(3)), ("edge", None)],
+)
+async def test_a_service_starts_on_an_imported_topology_and_adds_only_what_is_its_own(
+    users, user, own
+):
+    link = Link(users.url(user), Role.CONSUME, name="test")
+    await link.start()
+    await declare(link, topology.FLEET)
+    if own:
+        await declare(link, (*topology.FLEET, own))
+        await declare(link, (own,))
+    else:  # the exchange that a restart of the broker takes away
+        with users.channel("operator") as channel:
+            channel.exchange_delete(topology.RELAY)
+        await declare(link, topology.FLEET)
+    await link.close()
+
+
+async def test_a_service_is_refused_a_missing_thing_that_is_not_its_own(users):
+    with users.channel("operator") as channel:
+        channel.queue_delete(topology.DEAD_QUEUE.name)
+    link = Link(users.url("risk"), Role.CONSUME, name="test")
+    await link.start()
+    with pytest.raises(ChannelAccessRefused):
+        await declare(link, topology.FLEET)
+    await link.close()

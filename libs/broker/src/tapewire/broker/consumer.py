@@ -100,7 +100,8 @@ class Consumer:
                 await self._until_connected_or_draining()
                 if self._draining.is_set():
                     break
-                await declare(self._link, (*self._also, self._queue))
+                await declare(self._link, self._also)
+                await declare(self._link, (self._queue,))
                 channel = await self._link.channel()
                 try:
                     await channel.basic_qos(prefetch_count=self._prefetch)

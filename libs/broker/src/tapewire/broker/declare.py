@@ -4,7 +4,7 @@ import logging
 from collections.abc import Iterable
 
 from aiormq.abc import AbstractChannel
-from aiormq.exceptions import ChannelAccessRefused
+from aiormq.exceptions import ChannelAccessRefused, ChannelNotFoundEntity
 
 from tapewire.broker.link import Link
 from tapewire.broker.topology import Exchange, ExchangeBinding, Queue, Thing
@@ -16,24 +16,31 @@ async def declare(link: Link, things: Iterable[Thing], *, timeout_s: float | Non
     """Declare and bind ``things``, or make sure that they are there.
 
     A user without the right to configure (the fleet's users on a broker that got its definitions
-    at start) falls back to looking whether each exchange and queue exists.
+    at start) falls back, at the first refusal, to looking whether each thing that is left exists;
+    what does not, it tries to declare.
 
     Raises:
         aiormq.exceptions.ChannelPreconditionFailed: one exists with other arguments.
-        aiormq.exceptions.ChannelNotFoundEntity: one is missing and may not be declared.
+        aiormq.exceptions.ChannelAccessRefused: one is missing and may not be declared.
     """
     remaining = list(things)
+    look_first = False
     channel = await link.channel(timeout_s=timeout_s)
     try:
         while remaining:
+            thing = remaining[0]
             try:
-                await _declare(channel, remaining[0])
+                if not look_first or not await _exists(channel, thing):
+                    if channel.is_closed:  # by the look that found nothing
+                        channel = await link.channel(timeout_s=timeout_s)
+                    await _declare(channel, thing)
             except ChannelAccessRefused as error:
-                log.info("%s: not allowed to declare %s: %s", link.name, remaining[0], error)
+                if look_first:
+                    raise
+                log.info("%s: not allowed to declare %s: %s", link.name, thing, error)
+                look_first = True
                 channel = await link.channel(timeout_s=timeout_s)
-                for thing in remaining:
-                    await _look(channel, thing)
-                return
+                continue
             remaining.pop(0)
     finally:
         if not channel.is_closed:
@@ -56,11 +63,16 @@ async def _declare(channel: AbstractChannel, thing: Thing) -> None:
                 await channel.queue_bind(name, binding.source, routing_key=binding.routing_key)
 
 
-async def _look(channel: AbstractChannel, thing: Thing) -> None:
-    match thing:
-        case Exchange(name):
-            await channel.exchange_declare(name, passive=True)
-        case Queue(name):
-            await channel.queue_declare(name, passive=True)
-        case ExchangeBinding():
-            pass  # it came with the exchanges, in the broker's definitions
+async def _exists(channel: AbstractChannel, thing: Thing) -> bool:
+    """Whether it is there. A no closes the channel."""
+    try:
+        match thing:
+            case Exchange(name):
+                await channel.exchange_declare(name, passive=True)
+            case Queue(name):
+                await channel.queue_declare(name, passive=True)
+            case ExchangeBinding():
+                pass  # it came with the exchanges, in the broker's definitions
+    except ChannelNotFoundEntity:
+        return False
+    return True
