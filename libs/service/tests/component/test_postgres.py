@@ -1,0 +1,86 @@
+"""The SQL base on a real PostgreSQL."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from tapewire.service import ServiceSettings
+from tapewire.service.database import Database, engine_from, migrate
+
+pytestmark = pytest.mark.containers
+IMAGE = os.environ.get("TAPEWIRE_TEST_POSTGRES_IMAGE", "postgres:17")
+
+ENV = """
+from sqlalchemy import MetaData
+from tapewire.service.database import run_env
+run_env(MetaData())
+"""
+REVISION = """
+from alembic import op
+import sqlalchemy as sa
+
+revision, down_revision = "0001", None
+
+
+def upgrade():
+    op.create_table("t", sa.Column("x", sa.Numeric(18, 4), nullable=False))
+    op.execute("SELECT pg_sleep(0.3)")
+"""
+
+
+@pytest.fixture(scope="module")
+def database_url() -> Iterator[str]:
+    os.environ["TESTCONTAINERS_RYUK_DISABLED"] = "true"  # stopped below
+    import docker
+    from testcontainers.community.postgres import PostgresContainer
+
+    try:
+        docker.from_env(timeout=5).ping()
+    except Exception as error:
+        pytest.skip(f"NOT TESTED on {IMAGE}: no Docker engine answers ({type(error).__name__})")
+    with PostgresContainer(IMAGE, driver=None) as container:
+        yield container.get_connection_url()
+
+
+@pytest.fixture
+async def engine(database_url: str) -> AsyncIterator[AsyncEngine]:
+    made = engine_from(ServiceSettings(database_url=database_url), "risk")
+    yield made
+    async with made.begin() as connection:
+        await connection.execute(text("DROP SCHEMA public CASCADE"))
+        await connection.execute(text("CREATE SCHEMA public"))
+    await made.dispose()
+
+
+@pytest.fixture
+def alembic_dir(tmp_path: Path) -> Path:
+    (tmp_path / "versions").mkdir()
+    (tmp_path / "env.py").write_text(ENV)
+    (tmp_path / "versions" / "0001.py").write_text(REVISION)
+    return tmp_path
+
+
+async def test_processes_that_start_together_take_turns(engine: AsyncEngine, alembic_dir: Path):
+    await asyncio.gather(*(migrate(engine, alembic_dir) for _ in range(3)))
+    async with engine.begin() as connection:
+        await connection.execute(text("INSERT INTO t VALUES (1.25)"))
+        versions = await connection.execute(text("SELECT version_num FROM alembic_version"))
+        assert versions.scalars().all() == ["0001"]
+
+
+async def test_a_restarted_database_is_used_again(engine: AsyncEngine, alembic_dir: Path):
+    database = Database(engine, alembic_dir)
+    await database.start()
+    async with engine.connect() as connection:
+        others = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> {} AND {}"
+        await connection.execute(
+            text(others.format("pg_backend_pid()", "datname = current_database()"))
+        )
+    assert await database.probe() is None
+    assert database.health() is None
+    await database.stop()
