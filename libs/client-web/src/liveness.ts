@@ -19,6 +19,7 @@ export class Liveness {
   readonly #timers = new Timers<"watch" | "beat" | "probe">();
   #intervalMs = 30_000;
   #heardAt = 0;
+  #frames = 0;
   #pingAt: number | null = null;
 
   constructor(graceMs: number, ports: LivenessPorts) {
@@ -41,6 +42,7 @@ export class Liveness {
   /** Any frame counts. */
   heard(now: number): void {
     this.#heardAt = now;
+    this.#frames += 1;
   }
 
   heartbeat(now: number): void {
@@ -60,10 +62,10 @@ export class Liveness {
 
   /** Asks for a sign of life now: after sleep, or when the network is said to have changed. */
   probe(): void {
-    const since = this.#ports.now();
+    const before = this.#frames;
     this.#beat();
     this.#timers.set("probe", PROBE_MS, () => {
-      if (this.#heardAt < since) this.#ports.silent();
+      if (this.#frames === before) this.#ports.silent();
     });
   }
 
