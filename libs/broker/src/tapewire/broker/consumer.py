@@ -12,7 +12,7 @@ from tapewire.broker.backoff import full_jitter
 from tapewire.broker.declare import declare
 from tapewire.broker.delivery import Delivery, Settlement
 from tapewire.broker.errors import BrokerError
-from tapewire.broker.link import CONNECTION_ERRORS, Link
+from tapewire.broker.link import CONNECTION_ERRORS, Link, close_channel
 from tapewire.broker.topology import Queue, Thing
 
 log = logging.getLogger(__name__)
@@ -108,9 +108,7 @@ class Consumer:
                     self._reason = None
                     await session.run(channel, self.name, self._arguments)
                 finally:
-                    if not channel.is_closed:
-                        with suppress(*CONNECTION_ERRORS):
-                            await channel.close()
+                    await close_channel(channel)
             except (*CONNECTION_ERRORS, BrokerError) as error:
                 self._reason = f"{self.name}: {error or type(error).__name__}"
                 log.warning("consumer %s: %s", self.name, error or type(error).__name__)

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from aiormq.abc import AbstractChannel
 from aiormq.exceptions import ChannelAccessRefused, ChannelNotFoundEntity
 
-from tapewire.broker.link import Link
+from tapewire.broker.link import Link, close_channel
 from tapewire.broker.topology import Exchange, ExchangeBinding, Queue, Thing
 
 log = logging.getLogger(__name__)
@@ -43,8 +43,7 @@ async def declare(link: Link, things: Iterable[Thing], *, timeout_s: float | Non
                 continue
             remaining.pop(0)
     finally:
-        if not channel.is_closed:
-            await channel.close()
+        await close_channel(channel)
 
 
 async def _declare(channel: AbstractChannel, thing: Thing) -> None:

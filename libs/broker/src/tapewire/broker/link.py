@@ -35,6 +35,16 @@ CONNECTION_ERRORS = (
 """What aiormq raises when a connection or an AMQP channel has gone."""
 
 
+CLOSE_TIMEOUT_S = 2.0  # a goodbye is a courtesy: a broker that has gone does not answer it
+
+
+async def close_channel(channel: AbstractChannel | None) -> None:
+    """Close an AMQP channel, whatever has become of its connection."""
+    if channel is not None and not channel.is_closed:
+        with suppress(*CONNECTION_ERRORS):
+            await asyncio.wait_for(channel.close(), CLOSE_TIMEOUT_S)
+
+
 class Role(StrEnum):
     """What a connection is for. A blocked publisher's connection is not read: keep them apart."""
 
@@ -88,7 +98,7 @@ class Link:
         self._reason = "closed"
         if connection is not None:
             with suppress(*CONNECTION_ERRORS):
-                await asyncio.wait_for(connection.close(), CONNECT_TIMEOUT_S)
+                await asyncio.wait_for(connection.close(), CLOSE_TIMEOUT_S)
 
     async def drain(self) -> None:
         """Nothing to finish: who uses the link drains first."""
@@ -174,7 +184,7 @@ class Link:
             self.reconnects += 1
             log.warning("%s: connection lost", self.name)
             with suppress(*CONNECTION_ERRORS):
-                await asyncio.wait_for(connection.close(), CONNECT_TIMEOUT_S)
+                await asyncio.wait_for(connection.close(), CLOSE_TIMEOUT_S)
             await asyncio.sleep(next(waits))
 
     def _spawn(self, callback: OnUp) -> None:

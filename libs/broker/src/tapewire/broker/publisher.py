@@ -11,7 +11,7 @@ from aiormq.exceptions import PublishError
 from opentelemetry import propagate
 
 from tapewire.broker.errors import BrokerError, NotConfirmed, Unroutable
-from tapewire.broker.link import CONNECTION_ERRORS, Link
+from tapewire.broker.link import CONNECTION_ERRORS, Link, close_channel
 from tapewire.contracts import Event, encode, route
 
 SESSION_HEADER = "session"  # what the consistent-hash exchange of the risk shards hashes
@@ -117,11 +117,7 @@ class Publisher:
     async def close(self) -> None:
         """Close the AMQP channel; the link stays."""
         channel, self._channel = self._channel, None
-        if channel is not None and not channel.is_closed:
-            try:
-                await channel.close()
-            except CONNECTION_ERRORS:
-                return
+        await close_channel(channel)
 
     async def _write(
         self,

@@ -1,6 +1,6 @@
 """What Tapewire has on the broker, as values. Nothing else names an exchange or a queue.
 
-``python -m tapewire.broker.topology`` prints it as a table (``docs/topology.md``).
+``python -m tapewire.broker`` prints it as a table (``docs/topology.md``).
 """
 
 from collections.abc import Mapping
@@ -24,6 +24,7 @@ DAY_MS: Final = 24 * 3600 * 1000
 RECENT_KEPT: Final = 100  # the original story's figure
 RECENT_EXPIRES_MS: Final = 7 * DAY_MS
 OWN_INBOX_EXPIRES_MS: Final = 14 * DAY_MS
+SUBSCRIPTIONS_EXPIRE_MS: Final = 30 * DAY_MS
 
 # Never reached. The default of 4.x, 20, deletes an alert at its 21st redelivery; -1 deletes at the
 # first requeue on 3.x.
@@ -206,6 +207,23 @@ def recent(user: str, client: str | None = None) -> Queue:
     )
 
 
+def subscriptions(user: str, client: str) -> Queue:
+    """Return where the list of a named device's channels is kept: one message, the newest.
+
+    It outlives the device's recent tray (30 days to its 7), so that a tray is never there without
+    the list of what is bound to it.
+    """
+    return Queue(
+        f"subs.{escape(user)}.{escape(client)}",
+        {
+            "x-queue-type": "classic",
+            "x-max-length": 1,
+            "x-overflow": "drop-head",
+            "x-expires": SUBSCRIPTIONS_EXPIRE_MS,
+        },
+    )
+
+
 def edge(node: str) -> Queue:
     """Return an edge process's queue for live copies, relays and control; it dies with it."""
     return Queue(f"edge.{node}", {"x-queue-type": "classic"}, durable=False, exclusive=True)
@@ -217,9 +235,16 @@ def _inbox_arguments(queue_type: QueueType) -> dict[str, Any]:
     return _quorum(dead_letter=False)
 
 
-def table() -> str:
-    """Return the topology as Markdown tables."""
-    rows = ["| exchange | type | durable | arguments |", "|---|---|---|---|"]
+def document() -> str:
+    """Return the topology as Markdown: ``docs/topology.md``."""
+    rows = [
+        "# Topology",
+        "",
+        "What Tapewire has on the broker, printed by `python -m tapewire.broker`.",
+        "`<user>` and `<client>` stand for escaped ids (`tapewire.contracts.ids`).",
+        "",
+    ]
+    rows += ["| exchange | type | durable | arguments |", "|---|---|---|---|"]
     rows += [
         f"| `{e.name}` | {e.kind} | {'yes' if e.durable else 'no'} | {_arguments(e.arguments)} |"
         for e in EXCHANGES
@@ -234,6 +259,7 @@ def table() -> str:
         own_inbox("<user>", "<client>"),
         recent("<user>"),
         recent("<user>", "<client>"),
+        subscriptions("<user>", "<client>"),
         edge("<node>"),
     )
     rows += [f"| `{q.name}` | {_arguments(q.arguments)} | {_bound(q)} |" for q in queues]
@@ -255,7 +281,3 @@ def _bound(queue: Queue) -> str:
     if not queue.bindings:
         return "by subscriptions" if queue.name.startswith("recent.") else "default exchange only"
     return "<br>".join(f"`{b.source}` `{b.routing_key}`" for b in queue.bindings)
-
-
-if __name__ == "__main__":
-    print(table(), end="")

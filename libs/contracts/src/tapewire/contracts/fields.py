@@ -8,7 +8,6 @@ from pydantic import AfterValidator, AwareDatetime, Field, PlainSerializer, With
 
 from tapewire.contracts.ids import MAX_ID_LENGTH, RESERVED
 
-
 _FIRST = datetime(1970, 1, 1, tzinfo=UTC)  # AMQP's timestamps count from there, unsigned
 _LAST = datetime(9999, 1, 1, tzinfo=UTC)  # past it some offsets cannot be turned into UTC
 _MAX_ID_BYTES = 255  # an AMQP short string, as `message_id` is

@@ -1,0 +1,103 @@
+"""A publisher says when the broker has a message, and never that it has one when it has not."""
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tapewire.broker import Link, NotConfirmed, Publisher, Role, Unroutable, declare
+from tapewire.broker.topology import ALERTS, INGEST, INGEST_INBOX, Queue, inbox, risk_shard
+
+if TYPE_CHECKING:
+    from .conftest import Bench
+
+
+async def test_publish_returns_once_the_queue_has_the_message(bench: "Bench") -> None:
+    await bench.publisher.publish(INGEST, "x", b"{}", type="t", message_id="1", mandatory=True)
+    assert await bench.depth(INGEST_INBOX.name) == 1
+
+
+async def test_mandatory_message_without_a_queue_is_unroutable(bench: "Bench") -> None:
+    with pytest.raises(Unroutable):
+        await bench.publisher.publish("", "nowhere", b"", type="t", message_id="1", mandatory=True)
+
+
+async def test_missing_exchange_is_not_confirmed_and_the_next_publish_works(
+    bench: "Bench",
+) -> None:
+    with pytest.raises(NotConfirmed, match="nothing-here"):
+        await bench.publisher.publish("nothing-here", "x", b"", type="t", message_id="1")
+    await bench.publisher.publish(INGEST, "x", b"{}", type="t", message_id="1", mandatory=True)
+
+
+async def test_same_id_twice_in_flight_is_confirmed_twice(bench: "Bench") -> None:
+    await asyncio.gather(
+        *(
+            bench.publisher.publish(INGEST, "x", b"{}", type="t", message_id="1", mandatory=True)
+            for _ in range(3)
+        )
+    )
+    assert await bench.depth(INGEST_INBOX.name) == 3
+
+
+async def test_publishing_while_the_broker_is_away_fails_by_the_deadline(
+    unused_tcp_port: int,
+) -> None:
+    link = Link(f"amqp://127.0.0.1:{unused_tcp_port}/", Role.PUBLISH, name="test")
+    await link.start()
+    publisher = Publisher(link, deadline_s=0.3)
+    with pytest.raises(NotConfirmed, match="away"):
+        await publisher.publish(INGEST, "x", b"{}", type="t", message_id="1")
+    await link.close()
+
+
+async def test_refused_by_a_full_queue_is_not_confirmed(bench: "Bench") -> None:
+    full = Queue("full", {"x-max-length": 1, "x-overflow": "reject-publish"})
+    await declare(bench.topology, [full])
+    await bench.publisher.publish("", "full", b"1", type="t", message_id="1", mandatory=True)
+    with pytest.raises(NotConfirmed):
+        await bench.publisher.publish("", "full", b"2", type="t", message_id="2", mandatory=True)
+
+
+async def test_a_lost_connection_is_not_confirmed_and_heals(bench: "Bench") -> None:
+    await bench.publisher.publish(INGEST, "x", b"{}", type="t", message_id="1")
+    bench.cable.cut()
+    publishing = [
+        bench.publisher.publish(INGEST, "x", b"{}", type="t", message_id=str(n)) for n in range(5)
+    ]
+    outcomes = await asyncio.gather(*publishing, return_exceptions=True)
+    assert all(o is None or isinstance(o, NotConfirmed) for o in outcomes)
+    await bench.publisher.publish(INGEST, "x", b"{}", type="t", message_id="last")
+    assert bench.publish.reconnects == 1
+
+
+async def test_an_alert_for_a_user_without_inbox_waits_in_the_mailroom(bench: "Bench") -> None:
+    key = "alice.s-1.loss_limit.critical"
+    await bench.publisher.publish(ALERTS, key, b"{}", type="risk_alert", message_id="1")
+    assert await bench.depth("mailroom") == 1
+    await declare(bench.topology, [inbox("alice")])
+    await bench.publisher.publish(ALERTS, key, b"{}", type="risk_alert", message_id="2")
+    assert await bench.depth("mailroom") == 1
+    assert await bench.depth("inbox.alice") == 1
+    await bench.publisher.publish(
+        ALERTS, "alice.s-1.loss_limit.warning", b"{}", type="risk_alert", message_id="3"
+    )
+    assert await bench.depth("inbox.alice") == 1
+
+
+async def test_events_of_a_session_share_a_shard(bench: "Bench") -> None:
+    shards = [risk_shard(n) for n in range(4)]
+    await declare(bench.topology, shards)
+    for session in range(20):
+        for kind in ("session.status", "trade.executed", "command.emergency_stop_requested"):
+            await bench.publisher.publish(
+                "tw.events",
+                f"alice.s-{session}.{kind}",
+                b"{}",
+                type="t",
+                message_id=f"{session}{kind}",
+            )
+    depths = [await bench.depth(shard.name) for shard in shards]
+    assert sum(depths) == 60
+    assert all(depth % 3 == 0 for depth in depths)
+    assert sum(depth > 0 for depth in depths) > 1
