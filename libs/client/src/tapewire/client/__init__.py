@@ -15,6 +15,8 @@ from tapewire.client.errors import (
 from tapewire.client.memory import CallbackStore, DedupStore, FileStore
 from tapewire.client.message import Message
 from tapewire.client.pacing import Backoff
+from tapewire.client.publisher import EventPublisher
+from tapewire.client.session_emitters import SessionEmitters
 from tapewire.client.states import TRANSITIONS, State, StateChange, Trigger
 from tapewire.client.websocket import WebSocketClient
 from tapewire.contracts import InvalidEvent
@@ -26,6 +28,7 @@ __all__ = [
     "ClientError",
     "ConnectionStopped",
     "DedupStore",
+    "EventPublisher",
     "FileStore",
     "GaveUp",
     "InvalidEvent",
@@ -36,6 +39,7 @@ __all__ = [
     "Replaced",
     "RequestLost",
     "RequestRefused",
+    "SessionEmitters",
     "State",
     "StateChange",
     "TokenRefused",

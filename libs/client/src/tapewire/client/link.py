@@ -1,7 +1,6 @@
 """Keeping a client connected: tries, welcomes, losses, and the wait between them."""
 
 import asyncio
-import inspect
 import logging
 import random
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -10,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tapewire.client.acks import Acks
+from tapewire.client.credentials import Token, fetch
 from tapewire.client.dispatch import Dispatcher
 from tapewire.client.endings import Ending, ending_of
 from tapewire.client.errors import ClientError, GaveUp, RequestLost, RequestRefused
@@ -20,9 +20,6 @@ from tapewire.client.subscriptions import Subscriptions
 from tapewire.client.wire import Wire
 
 log = logging.getLogger(__name__)
-
-Token = str | Callable[[], str | Awaitable[str]]
-"""A token, or a callable (sync or async) that returns a fresh one each time."""
 
 RETRY_S = 1.0  # least wait between two tries to renew a token or to get channels
 
@@ -37,6 +34,7 @@ class LinkSettings:
     inbox: str | None = None
     max_attempts: int | None = None
     backoff: Backoff = field(default_factory=Backoff)
+    random: Callable[[], float] = random.random
     stable_s: float = 5.0
     heartbeat_grace_s: float = 10.0
     open_timeout_s: float = 10.0
@@ -45,11 +43,8 @@ class LinkSettings:
 
     async def fetch_token(self) -> str:
         """Return the token to use now."""
-        if isinstance(self.token, str):
-            return self.token
         async with asyncio.timeout(self.open_timeout_s):
-            value = self.token()
-            return await value if inspect.isawaitable(value) else value
+            return await fetch(self.token)
 
     def query(self, *, resume: bool) -> dict[str, str]:
         """Return the opening fields that go into the URL."""
@@ -190,9 +185,9 @@ class Link:
         if self._at_once.is_set():
             delay_s = 0.0
         elif window_s is not None:
-            delay_s = random.random() * window_s
+            delay_s = self._settings.random() * window_s
         else:
-            delay_s = self._settings.backoff.delay_s(self._losses, random.random)
+            delay_s = self._settings.backoff.delay_s(self._losses, self._settings.random)
             self._losses += 1
         self._move(
             Trigger.LOSE,

@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any, Literal, Self, TypeVar
 
 from tapewire.client.acks import Acks
+from tapewire.client.credentials import Token
 from tapewire.client.dispatch import Dispatcher, InOrder
 from tapewire.client.errors import NotConnected, RequestLost, RequestRefused
 from tapewire.client.handlers import EVERY, Handlers
-from tapewire.client.link import Link, LinkSettings, Token
+from tapewire.client.link import Link, LinkSettings
 from tapewire.client.listening import Listening
 from tapewire.client.memory import DedupStore, FileStore
 from tapewire.client.message import Message
