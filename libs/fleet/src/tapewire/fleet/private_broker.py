@@ -19,7 +19,7 @@ from typing import Any
 
 import psutil
 
-from tapewire.fleet.rabbitmq import BrokerFailed, Installation, Node, RunningNode, User
+from tapewire.fleet.rabbitmq import Account, BrokerFailed, Installation, Node, RunningNode
 
 ANNOUNCEMENT = "broker.json"
 WATCH_INTERVAL_S = 0.5
@@ -32,6 +32,7 @@ def describe(node: Node) -> dict[str, Any]:
         "amqp": node.url(),
         "amqp_port": node.amqp_port,
         "dist_port": node.dist_port,
+        "user": node.admin.name,
         "password": node.admin.password,
     }
 
@@ -43,9 +44,11 @@ def attach(directory: Path) -> Node:
         FileNotFoundError: none is ready there.
     """
     told = json.loads((directory / ANNOUNCEMENT).read_text())
-    admin = User("tapewire", told["password"], tags=("administrator",))
     installation = Installation.find()
-    return Node(directory.resolve(), told["amqp_port"], told["dist_port"], admin, (), installation)
+    assert installation is not None, "a node runs, so RabbitMQ is installed"
+    admin = Account(told["user"], told["password"])
+    ports = told["amqp_port"], told["dist_port"]
+    return Node(directory.resolve(), *ports, admin, {}, installation)
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -11,7 +11,7 @@ Works with RabbitMQ 3.10 (Debian 12) to 4.x, as root and as a normal user.
 from __future__ import annotations
 
 import base64
-import hashlib
+import contextlib
 import json
 import os
 import secrets
@@ -20,12 +20,13 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from tapewire.broker.permissions import password_hash
 from tapewire.fleet.ports import LOOPBACK, take
 
 NODE_NAME = f"tapewire@{LOOPBACK}"  # a long name of an address: needs no resolver
@@ -82,48 +83,32 @@ def _find_erl_call(path: str | None) -> Path | None:
 
 
 @dataclass(frozen=True)
-class User:
-    """A broker user; the three patterns are RabbitMQ's configure, write and read permissions."""
+class Account:
+    """A broker user that may do everything; its password stays out of logs."""
 
     name: str
     password: str = field(repr=False)
-    configure: str = ".*"
-    write: str = ".*"
-    read: str = ".*"
-    tags: tuple[str, ...] = ()
 
 
-def password_hash(password: str, salt: bytes | None = None) -> str:
-    """RabbitMQ's salted SHA-256, as definitions carry it (rabbit_password_hashing_sha256)."""
-    salt = salt if salt is not None else secrets.token_bytes(4)
-    return base64.b64encode(salt + hashlib.sha256(salt + password.encode()).digest()).decode()
-
-
-def definitions(users: Sequence[User], vhosts: Sequence[str] = ("/",)) -> dict[str, Any]:
-    """RabbitMQ's definitions document: every user with its permissions in every vhost."""
+def administration(admin: Account, vhost: str = "/") -> dict[str, Any]:
+    """RabbitMQ's definitions of one administrator and one empty vhost."""
     return {
-        "vhosts": [{"name": vhost} for vhost in vhosts],
+        "vhosts": [{"name": vhost}],
         "users": [
             {
-                "name": user.name,
-                "password_hash": password_hash(user.password),
+                "name": admin.name,
+                "password_hash": password_hash(admin.password),
                 "hashing_algorithm": "rabbit_password_hashing_sha256",
-                "tags": list(user.tags),
+                "tags": "administrator",
             }
-            for user in users
         ],
-        "permissions": [
-            {
-                "user": user.name,
-                "vhost": vhost,
-                "configure": user.configure,
-                "write": user.write,
-                "read": user.read,
-            }
-            for user in users
-            for vhost in vhosts
-        ],
+        "permissions": [everything(admin, vhost)],
     }
+
+
+def everything(account: Account, vhost: str) -> dict[str, str]:
+    """A definitions' permission to do everything in `vhost`."""
+    return {"user": account.name, "vhost": vhost, "configure": ".*", "write": ".*", "read": ".*"}
 
 
 CONFIG = """\
@@ -142,25 +127,29 @@ raft.wal_max_size_bytes = 67108864
 
 @dataclass(frozen=True)
 class Node:
-    """One private node: its directory, its ports, its administrator. Starting keeps old data."""
+    """One private node: its directory, its ports, its administrator. Starting keeps old data.
+
+    Attributes:
+        definitions: imported at every start, before a client is let in: vhosts, users, topology.
+    """
 
     directory: Path
     amqp_port: int
     dist_port: int
-    admin: User
-    users: tuple[User, ...] = ()
-    installation: Installation | None = None
+    admin: Account
+    definitions: Mapping[str, Any]
+    installation: Installation
 
     @classmethod
     def create(
         cls,
         directory: Path,
         *,
-        admin_password: str | None = None,
-        users: Sequence[User] = (),
+        admin: Account | None = None,
+        definitions: Mapping[str, Any] | None = None,
         installation: Installation | None = None,
     ) -> Node:
-        """A node on free ports; without `admin_password` a fresh one is made up.
+        """A node on free ports; without `admin` and `definitions` one with a made-up password.
 
         Raises:
             BrokerFailed: RabbitMQ is not installed here.
@@ -169,14 +158,15 @@ class Node:
         if installation is None:
             raise BrokerFailed("rabbitmq-server and erl_call were not found on this machine")
         amqp_port, dist_port = take(2)
-        password = admin_password or secrets.token_urlsafe(24)
-        admin = User("tapewire", password, tags=("administrator",))
-        return cls(directory.resolve(), amqp_port, dist_port, admin, tuple(users), installation)
+        admin = admin or Account("operator", secrets.token_urlsafe(24))
+        if definitions is None:
+            definitions = administration(admin)
+        return cls(directory.resolve(), amqp_port, dist_port, admin, definitions, installation)
 
-    def url(self, vhost: str = "/", user: User | None = None) -> str:
-        """The AMQP URL of `user` (the administrator when not given) in `vhost`."""
-        user = user or self.admin
-        name, password = quote(user.name, safe=""), quote(user.password, safe="")
+    def url(self, vhost: str = "/", account: Account | None = None) -> str:
+        """The AMQP URL of `account` (the administrator when not given) in `vhost`."""
+        account = account or self.admin
+        name, password = quote(account.name, safe=""), quote(account.password, safe="")
         return f"amqp://{name}:{password}@{LOOPBACK}:{self.amqp_port}/{quote(vhost, safe='')}"
 
     def prepare(self) -> None:
@@ -195,14 +185,11 @@ class Node:
         }
         (self.directory / "rabbitmq.conf").write_text(CONFIG.format(**settings))
         (self.directory / "enabled_plugins").write_text(f"[{','.join(PLUGINS)}].\n")
-        (self.directory / "definitions.json").write_text(
-            json.dumps(definitions((self.admin, *self.users)), indent=1)
-        )
+        (self.directory / "definitions.json").write_text(json.dumps(self.definitions, indent=1))
 
     @property
     def argv(self) -> list[str]:
         """The command that runs the node in the foreground; SIGTERM stops it cleanly."""
-        assert self.installation is not None
         return [str(self.installation.server)]
 
     @property
@@ -251,16 +238,18 @@ class Node:
         Raises:
             BrokerFailed: the node cannot be reached, or the expression raised.
         """
-        assert self.installation is not None
-        call = subprocess.run(
-            [str(self.installation.erl_call), "-r", "-address", f"{LOOPBACK}:{self.dist_port}"]
-            + ["-timeout", str(int(CALL_TIMEOUT_S)), "-e"],
-            input=f"{expression}.\n".encode(),
-            env={**os.environ, "HOME": str(self.directory / "home")},
-            capture_output=True,
-            timeout=CALL_TIMEOUT_S + 5,
-            check=False,
-        )
+        address, timeout = f"{LOOPBACK}:{self.dist_port}", str(int(CALL_TIMEOUT_S))
+        try:
+            call = subprocess.run(
+                [self.installation.erl_call, "-r", "-address", address, "-timeout", timeout, "-e"],
+                input=f"{expression}.\n".encode(),
+                env={**os.environ, "HOME": str(self.directory / "home")},
+                capture_output=True,
+                timeout=CALL_TIMEOUT_S + 5,
+                check=False,
+            )
+        except subprocess.TimeoutExpired:
+            raise BrokerFailed(f"the broker did not answer {expression[:80]!r}") from None
         answer = call.stdout.decode(errors="replace").strip()
         if call.returncode or not answer.startswith("{ok,"):
             error = call.stderr.decode(errors="replace").strip()
@@ -280,8 +269,7 @@ class Node:
 
     def add_vhost(self, name: str) -> str:
         """Adds a vhost in which the administrator may do everything; returns its URL."""
-        grant = {"user": self.admin.name, "vhost": name}
-        grant |= {"configure": ".*", "write": ".*", "read": ".*"}
+        grant = everything(self.admin, name)
         self.import_definitions({"vhosts": [{"name": name}], "permissions": [grant]})
         return self.url(name)
 
@@ -336,20 +324,16 @@ class RunningNode:
             return
         if self._process.poll() is None:
             self._process.terminate()
-            try:
+            with contextlib.suppress(subprocess.TimeoutExpired):
                 self._process.wait(timeout_s)
-            except subprocess.TimeoutExpired:
-                pass
         self.kill()
 
     def kill(self) -> None:
         """SIGKILL to the whole process group, as a crash of the broker would."""
         if self._process is None:
             return
-        try:
+        with contextlib.suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
         self._process.wait()
         self._process = None
 
