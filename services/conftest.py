@@ -1,0 +1,164 @@
+"""What the services' component tests share: a cable to the broker, and taps on its exchanges."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
+
+import pytest
+from yarl import URL
+
+from tapewire.broker import Delivery, Link, Role, declare
+from tapewire.broker.topology import FLEET, Binding, Queue
+
+PATIENCE_S = 20.0  # two loaded cores; what is waited for takes milliseconds
+
+
+class Cable:
+    """A TCP relay in front of the broker that can be cut and unplugged."""
+
+    def __init__(self, broker_url: str) -> None:
+        self._broker = URL(broker_url)
+        self._writers: set[asyncio.StreamWriter] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._server: asyncio.Server | None = None
+        self._port = 0
+
+    @property
+    def url(self) -> str:
+        """The broker's URL by way of this cable."""
+        return str(self._broker.with_host("127.0.0.1").with_port(self._port))
+
+    async def plug(self) -> None:
+        """Let connections through; on the same port each time."""
+        self._server = await asyncio.start_server(self._accept, "127.0.0.1", self._port)
+        self._port = self._server.sockets[0].getsockname()[1]
+
+    def cut(self) -> None:
+        """Break every connection at once, without a goodbye; new ones get through."""
+        for writer in self._writers:
+            writer.transport.abort()
+        self._writers.clear()
+
+    async def unplug(self) -> None:
+        """Break every connection and let none through."""
+        if self._server is not None:
+            self._server.close()
+            self._server = None
+        self.cut()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._writers.add(writer)
+        try:
+            far_reader, far_writer = await asyncio.open_connection(
+                self._broker.host, self._broker.port
+            )
+        except OSError:
+            writer.transport.abort()
+            return
+        self._writers.add(far_writer)
+        for source, sink in ((reader, far_writer), (far_reader, writer)):
+            task = asyncio.create_task(self._pump(source, sink))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def _pump(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+        with suppress(OSError):
+            while data := await source.read(65_536):
+                sink.write(data)
+                await sink.drain()
+        sink.close()
+
+
+class Broker:
+    """The test's own connection to its vhost: taps, publishing, queue depths."""
+
+    def __init__(self, link: Link) -> None:
+        self._link = link
+        self._taps = 0
+
+    async def tap(self, exchange: str, routing_key: str = "#") -> list[Delivery]:
+        """Return a list to which everything is added that ``exchange`` routes from now on."""
+        self._taps += 1
+        queue = Queue(
+            f"tap-{self._taps}",
+            {"x-queue-type": "classic"},
+            (Binding(exchange, routing_key),),
+            exclusive=True,
+        )
+        await declare(self._link, [queue])
+        return await self.consume(queue.name)
+
+    async def consume(self, queue: str) -> list[Delivery]:
+        """Return a list to which everything is added that ``queue`` delivers from now on."""
+        channel = await self._link.channel(timeout_s=PATIENCE_S)
+        arrived: list[Delivery] = []
+
+        async def arrive(message: object) -> None:
+            arrived.append(Delivery.of(message))  # type: ignore[arg-type]
+
+        await channel.basic_consume(queue, arrive, no_ack=True)
+        return arrived
+
+    async def publish(
+        self, exchange: str, routing_key: str, body: bytes, **properties: object
+    ) -> None:
+        """Publish with a confirm, with no property but those given."""
+        from aiormq import spec
+
+        channel = await self._link.channel(confirms=True, timeout_s=PATIENCE_S)
+        await channel.basic_publish(
+            body,
+            exchange=exchange,
+            routing_key=routing_key,
+            properties=spec.Basic.Properties(**properties),  # type: ignore[arg-type]
+        )
+        await channel.close()
+
+    async def depth(self, queue: str) -> int:
+        """Return how many messages wait in ``queue``."""
+        channel = await self._link.channel(timeout_s=PATIENCE_S)
+        try:
+            return (await channel.queue_declare(queue, passive=True)).message_count or 0
+        finally:
+            if not channel.is_closed:
+                await channel.close()
+
+
+@pytest.fixture
+async def cable(broker_url: str) -> AsyncIterator[Cable]:
+    """The way to the test's vhost that a test can break; itself is never in the way."""
+    relay = Cable(broker_url)
+    await relay.plug()
+    yield relay
+    await relay.unplug()
+
+
+@pytest.fixture
+async def rabbit(broker_url: str) -> AsyncIterator[Broker]:
+    """The test's own connection, past the cable, with the fleet's topology declared."""
+    link = Link(broker_url, Role.TOPOLOGY, name="test")
+    await link.start()
+    await declare(link, FLEET)
+    yield Broker(link)
+    await link.close()
+
+
+@pytest.fixture
+def until() -> Callable[[Callable[[], object]], Awaitable[None]]:
+    """Wait until a condition, plain or async, holds; fail when it does not by the deadline."""
+
+    async def wait(condition: Callable[[], object], *, timeout_s: float = PATIENCE_S) -> None:
+        deadline = time.monotonic() + timeout_s
+        while True:
+            found = condition()
+            if asyncio.iscoroutine(found):
+                found = await found
+            if found:
+                return
+            if time.monotonic() > deadline:
+                pytest.fail(f"not true within {timeout_s:g} s", pytrace=True)
+            await asyncio.sleep(0.01)
+
+    return wait
