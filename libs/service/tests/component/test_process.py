@@ -168,6 +168,16 @@ async def test_a_taken_port_ends_the_service_and_its_parts(launch: Launch):
     assert process.messages.count("stopped") == 1
 
 
+async def test_a_collector_that_is_away_does_not_hold_up_the_exit(launch: Launch):
+    process = await launch(TAPEWIRE_OTLP_ENDPOINT="http://127.0.0.1:1")
+    url = await process.listening()
+    async with httpx.AsyncClient() as http:
+        await http.get(f"{url}/v1/work")
+    process.child.terminate()
+    assert await process.exit_status() == 0
+    assert process.order("stopped", "spans not sent") == ["stopped", "spans not sent"]
+
+
 async def test_spans_go_to_the_collector_that_is_configured(launch: Launch):
     received: asyncio.Queue[tuple[bytes, bytes]] = asyncio.Queue()
 

@@ -1,5 +1,6 @@
 """FastAPI dependencies: who is asking, and may they?"""
 
+import logging
 from collections.abc import Awaitable, Callable
 from typing import Annotated
 
@@ -10,6 +11,8 @@ from tapewire.auth.claims import Claims
 from tapewire.auth.errors import ExpiredToken, KeysUnavailable, TokenError
 from tapewire.auth.verifier import Verifier
 from tapewire.service.errors import ApiError
+
+log = logging.getLogger(__name__)
 
 _bearer = HTTPBearer(auto_error=False, bearerFormat="JWT", description="`tapewire token`")
 
@@ -41,6 +44,8 @@ async def authenticated(
             headers={"Retry-After": "10"},
         ) from error
     except TokenError as error:
+        address = request.client.host if request.client else None
+        log.info("token refused", extra={"reason": error.reason, "address": address})
         code = "expired_token" if isinstance(error, ExpiredToken) else "invalid_token"
         raise ApiError(
             401,

@@ -12,7 +12,6 @@ import logging
 import os
 import signal
 import socket
-import threading
 from collections.abc import AsyncGenerator, Generator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -28,14 +27,17 @@ log = logging.getLogger(__name__)
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 GRACE_S = 5  # for requests still running after the drain
-START_FAILED = 3  # exit status; the one uvicorn uses
+KEEP_ALIVE_S = 75  # longer than proxies keep idle connections: the side that closes is theirs
 
 
 class Server(uvicorn.Server):
     """uvicorn's server with our order of shutting down."""
 
-    def __init__(self, config: uvicorn.Config, lifecycle: Lifecycle) -> None:
+    def __init__(
+        self, config: uvicorn.Config, lifecycle: Lifecycle, *, handle_signals: bool = True
+    ) -> None:
         super().__init__(config)
+        self._handle_signals = handle_signals
         self.listening = asyncio.Event()
         self._lifecycle = lifecycle
         self._signalled = False
@@ -67,7 +69,7 @@ class Server(uvicorn.Server):
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None]:
         """Replace uvicorn's handlers by ours while the server runs."""
-        if threading.current_thread() is not threading.main_thread():
+        if not self._handle_signals:
             yield
             return
         loop = asyncio.get_running_loop()
@@ -91,8 +93,9 @@ class Server(uvicorn.Server):
             self.leave()
 
 
-def server_for(app: FastAPI, settings: ServiceSettings, **overrides: Any) -> Server:
-    """Return the server of an application that `create_app` made."""
+def _server(
+    app: FastAPI, settings: ServiceSettings, overrides: dict[str, Any], *, handle_signals: bool
+) -> Server:
     options: dict[str, Any] = {
         "host": settings.http_host,
         "port": settings.http_port,
@@ -101,9 +104,10 @@ def server_for(app: FastAPI, settings: ServiceSettings, **overrides: Any) -> Ser
         "server_header": False,
         "lifespan": "on",
         "timeout_graceful_shutdown": GRACE_S,
+        "timeout_keep_alive": KEEP_ALIVE_S,
     }
     config = uvicorn.Config(app, **(options | overrides))
-    return Server(config, app.state.lifecycle)
+    return Server(config, app.state.lifecycle, handle_signals=handle_signals)
 
 
 def serve(app: FastAPI, settings: ServiceSettings, **uvicorn_overrides: Any) -> None:
@@ -117,7 +121,7 @@ def serve(app: FastAPI, settings: ServiceSettings, **uvicorn_overrides: Any) -> 
         **uvicorn_overrides: options of `uvicorn.Config`, such as `ws=`.
     """
     logs.configure(settings, app.state.service)
-    server = server_for(app, settings, **uvicorn_overrides)
+    server = _server(app, settings, uvicorn_overrides, handle_signals=True)
     with asyncio.Runner(loop_factory=server.config.get_loop_factory()) as runner:  # uvloop
         runner.run(server.serve())
 
@@ -134,7 +138,7 @@ async def running(
         RuntimeError: it did not start.
     """
     overrides = {"host": "127.0.0.1", "port": 0} | uvicorn_overrides
-    server = server_for(app, settings, **overrides)
+    server = _server(app, settings, overrides, handle_signals=False)
 
     async def run() -> None:
         try:

@@ -5,11 +5,12 @@ came in with a message still goes out with what that message causes.
 """
 
 import asyncio
+import contextlib
 import logging
 import os
 import socket
+import threading
 from collections.abc import Generator, Mapping, MutableMapping
-from contextlib import contextmanager
 from importlib.metadata import version
 from typing import Any, TypeVar
 
@@ -28,7 +29,7 @@ log = logging.getLogger(__name__)
 _Headers = TypeVar("_Headers", bound=MutableMapping[str, Any])
 
 SCOPE = "tapewire"
-FLUSH_DEADLINE_S = 5.0
+FLUSH_DEADLINE_S = 2.0  # a collector that is away must not hold up a rolling restart
 
 # Ours, not prometheus_client's: that one is global, and a second provider there would clash.
 REGISTRY = CollectorRegistry(auto_describe=False)
@@ -74,10 +75,24 @@ def _resource(service: str) -> Resource:
 
 
 async def flush() -> None:
-    """Send the spans that wait, within a deadline. Blocks no event loop."""
+    """Send the spans that wait, for as long as the deadline allows; the rest are lost."""
     provider = _installed.get("tracer")
-    if isinstance(provider, TracerProvider):
-        await asyncio.to_thread(provider.force_flush, int(FLUSH_DEADLINE_S * 1000))
+    if not isinstance(provider, TracerProvider):
+        return
+    loop, done = asyncio.get_running_loop(), asyncio.Event()
+
+    def send() -> None:
+        provider.force_flush()  # the exporter keeps trying for 10 s, whatever it is told
+        with contextlib.suppress(RuntimeError):  # the loop closed meanwhile
+            loop.call_soon_threadsafe(done.set)
+
+    # a daemon: the interpreter would wait for a thread of the loop's executor
+    threading.Thread(target=send, name="flush", daemon=True).start()
+    try:
+        async with asyncio.timeout(FLUSH_DEADLINE_S):
+            await done.wait()
+    except TimeoutError:
+        log.warning("spans not sent", extra={"deadline_s": FLUSH_DEADLINE_S})
 
 
 def exposition(accept: str | None) -> tuple[bytes, str]:
@@ -86,7 +101,7 @@ def exposition(accept: str | None) -> tuple[bytes, str]:
     return encode(REGISTRY), content_type
 
 
-@contextmanager
+@contextlib.contextmanager
 def span(
     name: str,
     *,
