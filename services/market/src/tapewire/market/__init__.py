@@ -1,0 +1,1 @@
+"""Feeds in, conflated quotes, bars and volatility alerts out."""

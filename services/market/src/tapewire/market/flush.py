@@ -1,0 +1,141 @@
+"""From the book to the broker: what changed, conflated, in bundles."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import Final
+
+from tapewire.broker import (
+    CONNECTION_ERRORS,
+    BrokerError,
+    Link,
+    NotConfirmed,
+    Publisher,
+    declare,
+    topology,
+)
+from tapewire.contracts import SYMBOLS_HEADER, VolatilityAlert, encode, new_id
+from tapewire.market.book import message_of
+from tapewire.market.bundle import Bundle, bundles_of
+from tapewire.market.intake import Market
+from tapewire.service import metrics
+
+log = logging.getLogger(__name__)
+
+CONFIRM_DEADLINE_S: Final = 2.0  # older than that, a quote is not worth waiting for
+PAUSE_S: Final = 0.5  # while the broker is away
+
+
+class Flush:
+    """Publishes what changed, once an interval: a symbol's newest value, each shard one message.
+
+    Messages are transient. While the broker is away nothing piles up: the newest values are
+    published when it is back. A slow broker stretches the interval.
+
+    Args:
+        market: what is known.
+        link: of the publisher.
+        publisher: of the bundles.
+        interval_s: 0.05 is 20 Hz a symbol.
+        clock: the time that messages carry.
+    """
+
+    name = "bundles"
+
+    def __init__(
+        self,
+        market: Market,
+        link: Link,
+        publisher: Publisher,
+        *,
+        interval_s: float,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._market = market
+        self._link = link
+        self._publisher = publisher
+        self._interval_s = interval_s
+        self._clock = clock
+        self._declared: int | None = None  # the connection on which exchanges were looked at
+        self._task: asyncio.Task[None] | None = None
+        self._fault: str | None = None
+
+    async def start(self) -> None:
+        """Begin to publish."""
+        self._task = asyncio.create_task(self._keep(), name=self.name)
+
+    async def drain(self) -> None:
+        """Publish no more: what changes now is told by the next snapshot."""
+        await self.stop()
+
+    async def stop(self) -> None:
+        """Stop at once."""
+        task, self._task = self._task, None
+        if task is not None:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+
+    def health(self) -> str | None:
+        """Return None unless the last bundle was not taken."""
+        return self._fault
+
+    async def _keep(self) -> None:
+        loop = asyncio.get_running_loop()
+        due = loop.time()
+        while True:
+            due = max(due + self._interval_s, loop.time())
+            await asyncio.sleep(due - loop.time())
+            try:
+                await self._declare()
+                await self._flush()
+                self._fault = None
+            except (BrokerError, *CONNECTION_ERRORS) as error:
+                if self._fault is None:
+                    log.warning("bundles not published", extra={"fault": str(error)})
+                self._fault = str(error)
+                await asyncio.sleep(PAUSE_S)
+
+    async def _declare(self) -> None:
+        if self._declared != self._link.reconnects:
+            connection = self._link.reconnects
+            await declare(self._link, topology.FLEET)
+            self._declared = connection
+
+    async def _flush(self) -> None:
+        now = self._clock()
+        lines = [
+            (q.tick.symbol, encode(message_of(q, now))) for q in self._market.book.take_changed()
+        ]
+        lines += [(alert.symbol, _line(alert)) for alert in self._market.take_alerts()]
+        bundles = bundles_of(lines)
+        outcomes = await asyncio.gather(
+            *(self._publish(bundle) for bundle in bundles), return_exceptions=True
+        )
+        for bundle, outcome in zip(bundles, outcomes, strict=True):
+            if isinstance(outcome, NotConfirmed):
+                self._market.book.put_back(list(bundle.symbols))
+        for outcome in outcomes:
+            if isinstance(outcome, BaseException):
+                raise outcome
+
+    async def _publish(self, bundle: Bundle) -> None:
+        await self._publisher.publish(
+            topology.MARKET,
+            bundle.routing_key,
+            bundle.body,
+            type="bundle",
+            message_id=new_id(),
+            headers={SYMBOLS_HEADER: ",".join(bundle.symbols)},
+            persistent=False,
+            deadline_s=CONFIRM_DEADLINE_S,
+        )
+        metrics.counter(metrics.BUNDLES).add(1)
+        metrics.counter(metrics.BUNDLE_LINES).add(len(bundle.symbols))
+
+
+def _line(alert: VolatilityAlert) -> bytes:
+    """Return the message without ``ack``: inside a bundle every level is live."""
+    return alert.model_dump_json(by_alias=True, exclude_none=True).encode()
