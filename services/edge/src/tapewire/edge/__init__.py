@@ -1,0 +1,1 @@
+"""The edge: client connections, and the mailboxes behind them."""

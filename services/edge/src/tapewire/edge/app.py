@@ -1,0 +1,138 @@
+"""The edge, composed."""
+
+from fastapi import FastAPI
+from starlette.routing import WebSocketRoute
+
+from tapewire.auth import AuthSettings, Verifier
+from tapewire.broker import Caller, Publisher
+from tapewire.edge import commands
+from tapewire.edge.admin import Admin
+from tapewire.edge.audience import Audience
+from tapewire.edge.clock import Clock
+from tapewire.edge.commands import Commands
+from tapewire.edge.conduct import Conduct
+from tapewire.edge.connection import Tally
+from tapewire.edge.dispatch import Dispatch
+from tapewire.edge.figures import Figures
+from tapewire.edge.gate import Gate
+from tapewire.edge.lines import Lines
+from tapewire.edge.links import Links
+from tapewire.edge.mailboxes import Mailboxes
+from tapewire.edge.node import Node
+from tapewire.edge.office import Office
+from tapewire.edge.relay import Relays
+from tapewire.edge.settings import EdgeSettings
+from tapewire.edge.snapshots import Snapshots
+from tapewire.edge.subscriptions import Subscriptions
+from tapewire.edge.tasks import Tasks
+from tapewire.service import create_app
+
+DESCRIPTION = """Client connections: `/ws` speaks the subprotocol `tapewire.v1` (docs/protocol.md)."""
+
+
+def build(settings: EdgeSettings, auth: AuthSettings) -> FastAPI:
+    """Return the edge's application; run it with ``SERVER_OPTIONS``."""
+    tasks = Tasks()
+    tally = Tally()
+    live, passing = Audience(), Audience()
+    clock = Clock(settings.edge_tick_s)
+    verifier = Verifier.from_settings(auth)
+    links = Links(
+        settings.amqp_url,
+        node=settings.edge_node,
+        heartbeat_s=settings.edge_amqp_heartbeat_s,
+        tasks=tasks,
+    )
+    publisher = Publisher(links.publishing)
+    admin = Admin(links.topology, settings.edge_attach_concurrency)
+    relays = Relays(links.publishing, settings.edge_node, tasks)
+    node = Node(
+        links.consuming,
+        settings.edge_node,
+        tasks,
+        Dispatch(live, passing, lambda note: lines.on_note(note)),
+    )
+    lines = Lines(
+        consuming=links.consuming,
+        admin=admin,
+        node=node,
+        node_name=settings.edge_node,
+        relays=relays,
+        tasks=tasks,
+        clock=clock,
+        on_ghost=lambda user, client: mailboxes.replaced(user, client),
+        ack_deadline_s=settings.edge_ack_deadline_s,
+        requeue_after_s=settings.edge_requeue_after_s,
+    )
+    mailboxes = Mailboxes(
+        lines=lines,
+        node=node,
+        admin=admin,
+        subscriptions=Subscriptions(admin, publisher),
+        tasks=tasks,
+        live=live,
+        passing=passing,
+        limits=settings.limits,
+        queue_type=settings.inbox_queue_type,
+    )
+    asked = Commands(publisher, deadline_s=settings.edge_command_deadline_s)
+    conduct = Conduct(
+        mailboxes=mailboxes,
+        snapshots=Snapshots(
+            Caller(links.publishing), deadline_s=settings.edge_snapshot_deadline_s
+        ),
+        commands=asked,
+        verifier=verifier,
+        clock=clock,
+        tasks=tasks,
+        heartbeat_interval_s=settings.edge_heartbeat_interval_s,
+        heartbeat_grace_s=settings.edge_heartbeat_grace_s,
+    )
+    gate = Gate(
+        settings,
+        verifier=verifier,
+        mailboxes=mailboxes,
+        conduct=conduct,
+        clock=clock,
+        tasks=tasks,
+        tally=tally,
+    )
+    app = create_app(
+        settings,
+        service="edge",
+        # Drained in reverse: the gate closes connections, then the office waits for the lines.
+        components=[
+            clock,
+            links,
+            node,
+            verifier,
+            Office(lines, clock),
+            Figures(tally, gate=gate, lines=lines, mailboxes=mailboxes, relays=relays, clock=clock),
+            gate,
+        ],
+        routers=[commands.router],
+        title="Tapewire edge",
+        description=DESCRIPTION,
+    )
+    app.state.verifier = verifier
+    app.state.commands = asked
+    app.state.mailboxes = mailboxes
+    app.state.lines = lines
+    app.state.gate = gate
+    app.state.node = node
+    app.state.links = links
+    app.router.routes.append(WebSocketRoute("/ws", gate))
+    return app
+
+
+def server_options(settings: EdgeSettings) -> dict[str, object]:
+    """Return the options of ``uvicorn.Config`` that the edge depends on."""
+    return {
+        "ws": "tapewire.edge.protocol:Socket",
+        "ws_max_size": settings.edge_message_bytes,
+        "ws_ping_interval": None,  # ours carry sequence numbers
+        "ws_per_message_deflate": True,
+        "http": "httptools",
+    }
+
+

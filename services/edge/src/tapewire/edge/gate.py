@@ -1,0 +1,331 @@
+"""`/ws`: from a handshake to a closed socket. The ASGI side of a connection."""
+
+import asyncio
+import ipaddress
+import logging
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+from starlette.types import Message as AsgiMessage
+from starlette.types import Receive, Scope, Send
+
+from tapewire.auth import Claims, ExpiredToken, KeysUnavailable, TokenError, Verifier
+from tapewire.contracts.frames import (
+    SUBPROTOCOL,
+    Authenticate,
+    CloseCode,
+    Draining,
+    Limits,
+    Recovered,
+    Welcome,
+)
+from tapewire.edge.clock import Clock
+from tapewire.edge.conduct import Conduct
+from tapewire.edge.connection import Connection, Flusher, Tally
+from tapewire.edge.limits import Handshakes
+from tapewire.edge.mailboxes import Mailboxes, TooManyConnections
+from tapewire.edge.protocol import EXTENSION, Socket
+from tapewire.edge.session import Do, Hang, Say, Step
+from tapewire.edge.settings import EdgeSettings
+from tapewire.edge.tasks import Tasks
+from tapewire.service import metrics
+
+log = logging.getLogger(__name__)
+
+BEARER = "bearer."  # a subprotocol that carries a token, for browsers, which can set no header
+
+
+class Gate:
+    """The ASGI application behind `/ws`; also the component that drains connections."""
+
+    name = "connections"
+
+    def __init__(
+        self,
+        settings: EdgeSettings,
+        *,
+        verifier: Verifier,
+        mailboxes: Mailboxes,
+        conduct: Conduct,
+        clock: Clock,
+        tasks: Tasks,
+        tally: Tally,
+    ) -> None:
+        self._settings = settings
+        self._limits = settings.limits
+        self._verifier = verifier
+        self._mailboxes = mailboxes
+        self._conduct = conduct
+        self._clock = clock
+        self._tasks = tasks
+        self._tally = tally
+        self._handshakes = Handshakes(self._limits.handshakes_per_s)
+        self._connections: set[Connection] = set()
+        self._flusher: Flusher | None = None
+        self._draining = False
+        self._welcomed = metrics.histogram(metrics.WELCOME_LATENCY)
+
+    # Component
+
+    async def start(self) -> None:
+        """Begin to accept."""
+        self._draining = False
+        self._flusher = Flusher(asyncio.get_running_loop().call_soon)
+
+    async def drain(self) -> None:
+        """Accept nobody, name a window, close connections at an even pace over it (4000)."""
+        self._draining = True
+        connections = list(self._connections)
+        if not connections:
+            return
+        window_s = min(self._settings.edge_drain_window_s, 0.02 * len(connections))
+        notice = Draining(window_ms=int(window_s * 1000))
+        for connection in connections:
+            if connection.live:
+                connection.say(notice)
+        await asyncio.sleep(0)  # the notice is written before the first close
+        until = self._clock.now() + window_s
+        while connections:
+            left_s = until - self._clock.now()
+            share = len(connections) if left_s <= 0 else max(1, int(len(connections) * 0.05 / left_s))
+            for connection in connections[:share]:
+                connection.close(CloseCode.DRAINING)
+            del connections[:share]
+            if connections:
+                await asyncio.sleep(min(0.05, max(0.0, left_s / len(connections))))
+
+    async def stop(self) -> None:
+        """Close whoever is left."""
+        for connection in list(self._connections):
+            connection.close(CloseCode.DRAINING)
+
+    def health(self) -> str | None:
+        """Return None while connections are accepted."""
+        return "draining" if self._draining else None
+
+    @property
+    def connections(self) -> int:
+        """How many connections are open."""
+        return len(self._connections)
+
+    # ASGI
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one WebSocket."""
+        wire: Socket | None = scope.get("extensions", {}).get(EXTENSION)
+        if wire is None:
+            raise RuntimeError("run the edge with uvicorn's ws='tapewire.edge.protocol:Socket'")
+        headers = {k.decode("latin-1"): v.decode("latin-1") for k, v in scope["headers"]}
+        address = scope["client"][0] if scope.get("client") else ""
+        await receive()  # websocket.connect
+        if not _is_local(address) and not self._handshakes.allow(address, self._clock.now()):
+            metrics.counter(metrics.RATE_LIMITED).add(1, {"limit": "handshakes"})
+            log.warning("too many handshakes", extra={"address": address})
+            await _deny(send, 429)
+            return
+        offered: list[str] = scope.get("subprotocols", [])
+        await send(
+            {
+                "type": "websocket.accept",
+                "subprotocol": SUBPROTOCOL if SUBPROTOCOL in offered else None,
+            }
+        )
+        assert self._flusher is not None
+        connection = Connection(
+            wire,
+            self._flusher,
+            self._tally,
+            self._limits,
+            now=self._clock.now(),
+            address=address,
+            on_close=self._closed,
+        )
+        self._connections.add(connection)
+        wire.listener = connection
+        try:
+            if self._admit(connection, headers):
+                await self._converse(connection, headers, scope, offered, receive)
+        finally:
+            connection.ended(1011 if connection.close_code is None else connection.close_code)
+
+    def _admit(self, connection: Connection, headers: dict[str, str]) -> bool:
+        if self._draining:
+            connection.close(CloseCode.DRAINING)
+        elif not _origin_allowed(headers, self._settings.cors_origins):
+            log.warning(
+                "origin refused",
+                extra={"origin": headers.get("origin"), "address": connection.address},
+            )
+            connection.close(CloseCode.FORBIDDEN)
+        elif len(self._connections) > self._limits.connections:
+            metrics.counter(metrics.RATE_LIMITED).add(1, {"limit": "connections"})
+            connection.close(CloseCode.OVERLOADED)
+        return not connection.closed
+
+    async def _converse(
+        self,
+        connection: Connection,
+        headers: dict[str, str],
+        scope: Scope,
+        offered: list[str],
+        receive: Receive,
+    ) -> None:
+        query = dict(parse_qsl(scope.get("query_string", b"").decode("latin-1")))
+        token = _token(headers, offered)
+        if token is not None:
+            await self._authenticate(connection, token, query)
+        else:
+            deadline_s = self._settings.edge_auth_deadline_s
+            connection.remember(
+                "token", self._clock.after(deadline_s, lambda: self._unauthenticated(connection))
+            )
+        while not connection.closed:
+            message = await receive()
+            if message["type"] == "websocket.disconnect":
+                connection.ended(message.get("code", 1005))
+                return
+            await self._take(connection, message, query)
+
+    async def _take(
+        self, connection: Connection, message: AsgiMessage, query: dict[str, str]
+    ) -> None:
+        for action in connection.session.receive(message.get("text"), self._clock.now()):
+            match action:
+                case Say(frame):
+                    connection.say(frame)
+                case Hang(code):
+                    log.warning(
+                        "connection closed for its conduct",
+                        extra={
+                            "code": int(code),
+                            "address": connection.address,
+                            "subject": connection.claims and connection.claims.subject,
+                        },
+                    )
+                    connection.close(code)
+                case Do(Authenticate() as asked):
+                    given: dict[str, Any] = {"clientId": asked.client_id, "inbox": asked.inbox}
+                    if asked.resume is not None:
+                        given["resume"] = "true" if asked.resume else "false"
+                    merged = query | {key: value for key, value in given.items() if value}
+                    await self._authenticate(connection, asked.token, merged)
+                case Do(frame):
+                    await self._conduct.carry_out(connection, frame)
+
+    async def _authenticate(
+        self, connection: Connection, token: str, options: dict[str, str]
+    ) -> None:
+        connection.session.step(Step.TOKEN)
+        client = options.get("clientId") or None
+        if client is not None and (len(client) > 64 or client in ("all", "-")):
+            connection.close(CloseCode.BAD_MESSAGE)
+            return
+        try:
+            claims = await self._verifier.verify(token)
+        except TokenError as error:
+            self._refuse(connection, error)
+            return
+        if connection.closed:
+            return
+        connection.identify(claims)
+        connection.client_id = client
+        connection.own_inbox = client is not None and options.get("inbox") == "own"
+        connection.resume = options.get("resume", "").lower() in ("true", "1")
+        connection.session.step(Step.VERIFIED)
+        await self._welcome(connection, claims)
+
+    async def _welcome(self, connection: Connection, claims: Claims) -> None:
+        opening = self._tasks.spawn(self._mailboxes.open(connection), "open mailbox")
+        try:
+            async with asyncio.timeout(self._settings.edge_attach_deadline_s):
+                arrival = await asyncio.shield(opening)
+        except TooManyConnections:
+            metrics.counter(metrics.RATE_LIMITED).add(1, {"limit": "connections"})
+            connection.close(CloseCode.TOO_MANY_CONNECTIONS)
+            return
+        except TimeoutError:  # the broker is away or swamped: come back
+            connection.close(CloseCode.OVERLOADED)
+            return
+        if connection.closed:
+            return
+        connection.session.step(Step.WELCOMED)
+        if arrival.gap:
+            metrics.counter(metrics.GAPS).add(1)
+        connection.say(
+            Welcome(
+                connection_id=connection.id,
+                user_id=claims.subject,
+                client_id=connection.client_id,
+                heartbeat_interval=self._settings.edge_heartbeat_interval_s,
+                server_time=datetime.now(UTC).isoformat(timespec="milliseconds"),
+                token_expires_in=_expires_in(claims),
+                channels=list(connection.plans),
+                recovered=Recovered(
+                    critical=arrival.critical, recent=arrival.recent, gap=arrival.gap
+                ),
+                limits=Limits(
+                    messages_per_second=self._limits.messages_per_s,
+                    channels=self._limits.channels,
+                    message_bytes=self._limits.message_bytes,
+                ),
+            )
+        )
+        connection.forget("token")
+        now = self._clock.now()
+        self._welcomed.record(now - connection.opened_at)
+        self._mailboxes.join(connection)
+        self._conduct.welcomed(connection)
+
+    # What ends a connection
+
+    def _unauthenticated(self, connection: Connection) -> None:
+        if connection.claims is None:
+            connection.close(CloseCode.NO_AUTHENTICATION)
+
+    def _refuse(self, connection: Connection, error: TokenError) -> None:
+        log.warning(
+            "token refused", extra={"reason": error.reason, "address": connection.address}
+        )
+        match error:
+            case ExpiredToken():
+                connection.close(CloseCode.TOKEN_EXPIRED)
+            case KeysUnavailable():
+                connection.close(CloseCode.OVERLOADED)
+            case _:
+                connection.close(CloseCode.INVALID_TOKEN)
+
+    def _closed(self, connection: Connection) -> None:
+        self._connections.discard(connection)
+        self._mailboxes.leave(connection)
+
+
+def _token(headers: dict[str, str], offered: list[str]) -> str | None:
+    scheme, _, token = headers.get("authorization", "").partition(" ")
+    if scheme.lower() == "bearer" and token:
+        return token.strip()
+    return next((p.removeprefix(BEARER) for p in offered if p.startswith(BEARER)), None)
+
+
+def _origin_allowed(headers: dict[str, str], allowed: tuple[str, ...]) -> bool:
+    """Return whether a browser's page may connect: one on the list, or from this very host."""
+    origin = headers.get("origin")
+    if origin is None or "*" in allowed or origin in allowed:
+        return True
+    return urlsplit(origin).netloc.lower() == headers.get("host", "").lower() != ""
+
+
+def _is_local(address: str) -> bool:
+    try:
+        return ipaddress.ip_address(address).is_loopback
+    except ValueError:
+        return True  # a Unix socket
+
+
+def _expires_in(claims: Claims) -> int:
+    return max(0, int((claims.expires_at - datetime.now(UTC)).total_seconds()))
+
+
+async def _deny(send: Send, status: int) -> None:
+    await send({"type": "websocket.http.response.start", "status": status, "headers": []})
+    await send({"type": "websocket.http.response.body", "body": b""})

@@ -1,0 +1,61 @@
+"""A line: a tray of this edge and its consumer on the broker."""
+
+import asyncio
+from itertools import count
+from typing import Final
+
+from tapewire.broker.topology import Queue
+from tapewire.edge.connection import Connection
+from tapewire.edge.lane import Lane
+from tapewire.edge.tray import Kind, Parcel, Tray
+
+_numbers: Final = count(1)
+
+
+def _interested(member: object, parcel: Parcel) -> bool:
+    assert isinstance(member, Connection)
+    return member.wants(parcel)
+
+
+class Line:
+    """One queue that connections of this edge need, from the first look at it to its release.
+
+    Attributes:
+        queue: as it is declared.
+        shared: whether connections on several edges may need it at once.
+        claims: the connections that need it: members, and those about to join.
+        ready: it was looked up (or declared); ``found`` says what was there.
+        released: nothing of it is left on this edge.
+        lock: held while it is looked up, consumed or released; one at a time.
+        waiting: how many messages its queue had ready when it was last looked at.
+    """
+
+    def __init__(
+        self, user: str, word: str, queue: Queue, kind: Kind, lane: Lane, *, shared: bool
+    ) -> None:
+        self.user = user
+        self.word = word
+        self.queue = queue
+        self.kind = kind
+        self.lane = lane
+        self.shared = shared
+        self.tray = Tray(queue.name, kind, _interested)
+        self.claims: set[Connection] = set()
+        self.ready = asyncio.Event()
+        self.answered = asyncio.Event()
+        self.released = asyncio.Event()
+        self.lock = asyncio.Lock()
+        self.waiting = 0
+        self.was_absent = False
+        self.consumer_tag = ""
+        self.attaching: asyncio.Task[None] | None = None
+
+    @property
+    def name(self) -> str:
+        """The queue's name."""
+        return self.queue.name
+
+    def new_consumer_tag(self) -> str:
+        """Return a tag of its own for each consumer, so that a late cancel hits no newer one."""
+        self.consumer_tag = f"{self.name}#{next(_numbers)}"
+        return self.consumer_tag

@@ -1,0 +1,191 @@
+"""The queue of this edge process: live copies, relays and control for everyone connected here.
+
+It is exclusive and not acknowledged, and dies with the AMQP connection; what is bound to it follows
+connections and subscriptions, counted. When the connection comes back, a new queue is declared and
+every binding that is wanted then is made anew.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Final
+from zlib import crc32
+
+from aiormq.abc import AbstractChannel, DeliveredMessage
+
+from tapewire.broker import CONNECTION_ERRORS, BrokerError, Link, full_jitter, topology
+from tapewire.broker.topology import Binding
+from tapewire.edge.tasks import Tasks
+
+log = logging.getLogger(__name__)
+
+BINDERS: Final = 8  # AMQP channels: a bind is a round trip of about a millisecond
+
+
+class _Wanted:
+    """A binding that is wanted, by how many, and whether it stands."""
+
+    __slots__ = ("bound", "count")
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.bound = asyncio.Event()
+
+
+class Node:
+    """Component: the edge's own queue.
+
+    Args:
+        link: a connection of role ``consume``. Exclusive queues are bound on their own connection,
+            on AMQP channels apart from the one that consumes.
+        name: of this edge; the queue's name adds a number for each time that it was declared,
+            since the broker may not have noticed yet that the last one's connection is gone.
+        on_message: called in order for each message. Must not wait for anything.
+    """
+
+    name = "edge queue"
+
+    def __init__(
+        self,
+        link: Link,
+        node: str,
+        tasks: Tasks,
+        on_message: Callable[[DeliveredMessage], Awaitable[None]],
+    ) -> None:
+        self._link = link
+        self._node = node
+        self._tasks = tasks
+        self._on_message = on_message
+        self._wanted: dict[Binding, _Wanted] = {}
+        self._queue = ""
+        self._times = 0
+        self._binders: list[AbstractChannel] = []
+        self._keeper: asyncio.Task[None] | None = None
+        self.up = asyncio.Event()
+        self.on_up: list[Callable[[], None]] = []
+
+    async def start(self) -> None:
+        """Begin to keep the queue."""
+        self._keeper = asyncio.create_task(self._keep(), name="edge queue")
+
+    async def drain(self) -> None:
+        """Nothing to finish: relays and acks are needed while mailboxes drain."""
+
+    async def stop(self) -> None:
+        """Stop keeping it; it goes with the connection."""
+        if self._keeper is not None:
+            self._keeper.cancel()
+            await asyncio.gather(self._keeper, return_exceptions=True)
+
+    def health(self) -> str | None:
+        """Return None while the queue is consumed and every binding of the start stands."""
+        return None if self.up.is_set() else "not declared"
+
+    async def bind(self, bindings: Iterable[Binding]) -> None:
+        """Want ``bindings``, once more each, and return when they stand."""
+        waits: list[asyncio.Event] = []
+        for binding in bindings:
+            wanted = self._wanted.setdefault(binding, _Wanted())
+            wanted.count += 1
+            if wanted.count == 1:
+                self._tasks.spawn(self._make(binding), "bind")
+            if not wanted.bound.is_set():
+                waits.append(wanted.bound)
+        for bound in waits:
+            await bound.wait()
+
+    def unbind(self, bindings: Iterable[Binding]) -> None:
+        """Want ``bindings`` once less; what nobody wants is unbound."""
+        for binding in bindings:
+            wanted = self._wanted.get(binding)
+            if wanted is None:
+                continue
+            wanted.count -= 1
+            if wanted.count == 0:
+                del self._wanted[binding]
+                self._tasks.spawn(self._unmake(binding), "unbind")
+
+    async def _make(self, binding: Binding) -> None:
+        try:
+            await self._bind_one(binding)
+        except (*CONNECTION_ERRORS, BrokerError) as error:
+            log.info("bind %s: %s", binding, error)  # made anew when the queue is
+
+    async def _unmake(self, binding: Binding) -> None:
+        channel = self._binder(binding)
+        if channel is None:
+            return
+        try:
+            await channel.queue_unbind(self._queue, binding.source, binding.routing_key)
+        except CONNECTION_ERRORS as error:
+            log.info("unbind %s: %s", binding, error)
+
+    async def _bind_one(self, binding: Binding) -> None:
+        channel = self._binder(binding)
+        if channel is None:
+            return
+        times = self._times
+        await channel.queue_bind(self._queue, binding.source, binding.routing_key)
+        if times == self._times and (wanted := self._wanted.get(binding)) is not None:
+            wanted.bound.set()
+
+    def _binder(self, binding: Binding) -> AbstractChannel | None:
+        """Return the channel on which a binding's bind and unbind keep their order."""
+        if not self._binders:
+            return None
+        return self._binders[crc32(binding.routing_key.encode()) % len(self._binders)]
+
+    async def _keep(self) -> None:
+        waits = full_jitter(0.1, 2.0)
+        while True:
+            await self._link.connected()
+            channels: list[AbstractChannel] = []
+            try:
+                await self._declare(channels)
+                waits = full_jitter(0.1, 2.0)
+                await asyncio.wait(
+                    [channel.closing for channel in channels],
+                    return_when=asyncio.FIRST_COMPLETED,
+                )
+                log.warning("edge queue lost")
+            except (*CONNECTION_ERRORS, BrokerError) as error:
+                log.warning("edge queue: %s", error)
+            finally:
+                self.up.clear()
+                self._binders = []
+                self._times += 1
+                for wanted in self._wanted.values():
+                    wanted.bound.clear()
+            for channel in channels:  # one may have been refused while the connection stands
+                if not channel.is_closed:
+                    self._tasks.spawn(_close(channel), "close channel")
+            await asyncio.sleep(next(waits))
+
+    async def _declare(self, channels: list[AbstractChannel]) -> None:
+        queue = topology.edge(f"{self._node}.{self._times}")
+        consuming = await self._link.channel()
+        channels.append(consuming)
+        await consuming.queue_declare(
+            queue.name,
+            durable=queue.durable,
+            exclusive=queue.exclusive,
+            arguments=dict(queue.arguments),
+        )
+        await consuming.basic_consume(queue.name, self._on_message, no_ack=True)
+        for _ in range(BINDERS):
+            channels.append(await self._link.channel())
+        self._queue = queue.name
+        self._binders = channels[1:]
+        wanted = list(self._wanted)
+        await asyncio.gather(*(self._bind_one(binding) for binding in wanted))
+        self.up.set()
+        log.info("edge queue %s: %d bindings", queue.name, len(wanted))
+        for callback in self.on_up:
+            callback()
+
+
+async def _close(channel: AbstractChannel) -> None:
+    try:
+        await channel.close()
+    except CONNECTION_ERRORS as error:
+        log.debug("close: %s", error)

@@ -1,0 +1,34 @@
+"""Looks after the lines: repeats what nobody acknowledged, and waits for them when draining."""
+
+from typing import Final
+
+from tapewire.edge.clock import Clock
+from tapewire.edge.lines import Lines
+
+SWEEP_EVERY_S: Final = 1.0
+
+
+class Office:
+    """Component: the lines' sweep, drain and end."""
+
+    name = "mailboxes"
+
+    def __init__(self, lines: Lines, clock: Clock) -> None:
+        self._lines = lines
+        self._clock = clock
+
+    async def start(self) -> None:
+        """Begin to sweep."""
+        self._clock.every(SWEEP_EVERY_S, self._lines.sweep)
+
+    async def drain(self) -> None:
+        """Wait until every delivery is given back, in order; the connections are closed by now."""
+        await self._lines.emptied()
+
+    async def stop(self) -> None:
+        """Close the consuming AMQP channels."""
+        await self._lines.close()
+
+    def health(self) -> str | None:
+        """Return None: the broker's links speak for it."""
+        return None

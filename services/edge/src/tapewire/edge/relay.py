@@ -1,0 +1,176 @@
+"""What edges tell each other about a user, on ``tw.relay``.
+
+| key | headers | body | says |
+|---|---|---|---|
+| `<user>.opened` | node, trays, client | – | this edge has opened these trays; who holds one answers |
+| `<user>.copy` | node, tray, id, exchange, key, re | the message | the holder showed (or repeats) this |
+| `<user>.copy` | … and to | the message | the same, as an answer to one edge |
+| `<user>.copy` | node, tray, to, end, holder | – | the answer is complete |
+| `<user>.acked` | node, tray | ids, as JSON | these were acknowledged here |
+| `<user>.closed` | node, trays | – | this edge has closed these trays |
+
+All of one edge are published on one AMQP channel, in order, without confirms: whatever is lost here
+is still on the broker, in its tray, and is shown again by the holder's next repetition.
+"""
+
+import asyncio
+import json
+import logging
+from collections import deque
+from collections.abc import Iterable
+from typing import Any, Final, NamedTuple
+
+from aiormq import spec
+from aiormq.abc import AbstractChannel, DeliveredMessage
+
+from tapewire.broker import CONNECTION_ERRORS, BrokerError, Link
+from tapewire.broker.topology import RELAY, Binding
+from tapewire.edge.frames import Message
+from tapewire.edge.tasks import Tasks
+from tapewire.edge.tray import Parcel
+
+log = logging.getLogger(__name__)
+
+WAITING: Final = 10_000  # relays that wait for the broker; past it they are dropped, see above
+
+
+class Note(NamedTuple):
+    """A relay as it arrived."""
+
+    user: str
+    word: str
+    node: str
+    trays: tuple[str, ...]
+    to: str
+    client: str
+    parcel: Parcel | None = None
+    ids: tuple[str, ...] = ()
+    end: bool = False
+    holder: bool = False
+
+
+def binding(user_word: str) -> Binding:
+    """Return what an edge binds for each user who is connected to it."""
+    return Binding(RELAY, f"{user_word}.*")
+
+
+def read(message: DeliveredMessage) -> Note | None:
+    """Return the note that ``message`` is, or None when it makes no sense."""
+    properties = message.header.properties
+    headers: dict[str, Any] = dict(properties.headers or {})
+    user, _, word = (message.routing_key or "").rpartition(".")
+    parcel = None
+    ids: tuple[str, ...] = ()
+    try:
+        if word == "copy" and not headers.get("end"):
+            parcel = Parcel(
+                id=headers["id"],
+                message=Message(message.body),
+                exchange=headers["exchange"],
+                routing_key=headers["key"],
+                type=properties.message_type or "",
+                redelivered=bool(headers.get("re")),
+            )
+        elif word == "acked":
+            ids = tuple(map(str, json.loads(message.body)))
+        return Note(
+            user=user,
+            word=word,
+            node=headers["node"],
+            trays=tuple(headers["trays"].split(",")),
+            to=headers.get("to", ""),
+            client=headers.get("client", ""),
+            parcel=parcel,
+            ids=ids,
+            end=bool(headers.get("end")),
+            holder=bool(headers.get("holder")),
+        )
+    except (KeyError, ValueError, AttributeError, TypeError) as error:
+        log.warning("a relay makes no sense: %r", error)
+        return None
+
+
+class Relays:
+    """Publishes this edge's relays.
+
+    Args:
+        link: a connection of role ``publish``.
+        node: the name of this edge.
+    """
+
+    def __init__(self, link: Link, node: str, tasks: Tasks) -> None:
+        self._link = link
+        self._node = node
+        self._tasks = tasks
+        self._due: deque[tuple[str, bytes, dict[str, Any], str]] = deque()
+        self._channel: AbstractChannel | None = None
+        self._flushing: asyncio.Task[None] | None = None
+        self.sent = 0
+
+    def opened(self, user: str, trays: Iterable[str], client: str | None) -> None:
+        """Say that trays were opened here, and by which named client."""
+        self._put(user, "opened", trays, client=client or "")
+
+    def closed(self, user: str, tray: str) -> None:
+        """Say that a tray was closed here."""
+        self._put(user, "closed", [tray])
+
+    def acked(self, user: str, tray: str, ids: tuple[str, ...]) -> None:
+        """Say what was acknowledged here."""
+        self._put(user, "acked", [tray], json.dumps(ids).encode())
+
+    def copy(self, user: str, tray: str, parcel: Parcel, *, to: str = "") -> None:
+        """Pass a message on, to all edges or, as an answer, to one."""
+        self.sent += 1
+        self._put(
+            user,
+            "copy",
+            [tray],
+            parcel.message.body,
+            parcel.type,
+            id=parcel.id,
+            exchange=parcel.exchange,
+            key=parcel.routing_key,
+            re=parcel.redelivered,
+            to=to,
+        )
+
+    def end(self, user: str, tray: str, *, to: str, holder: bool) -> None:
+        """Say that an answer is complete."""
+        self._put(user, "copy", [tray], to=to, end=True, holder=holder)
+
+    def _put(
+        self,
+        user: str,
+        word: str,
+        trays: Iterable[str],
+        body: bytes = b"",
+        type_: str = "relay",
+        **headers: Any,
+    ) -> None:
+        if len(self._due) >= WAITING:
+            return
+        headers |= {"node": self._node, "trays": ",".join(trays)}
+        self._due.append((f"{user}.{word}", body, headers, type_))
+        if self._flushing is None or self._flushing.done():
+            self._flushing = self._tasks.spawn(self._flush(), "relays")
+
+    async def _flush(self) -> None:
+        try:
+            if self._channel is None or self._channel.is_closed:
+                self._channel = None
+                self._channel = await self._link.channel(timeout_s=5.0)
+            while self._due:
+                key, body, headers, type_ = self._due.popleft()
+                await self._channel.basic_publish(
+                    body,
+                    exchange=RELAY,
+                    routing_key=key,
+                    properties=spec.Basic.Properties(
+                        delivery_mode=1, message_type=type_, headers=headers
+                    ),
+                    wait=False,
+                )
+        except (*CONNECTION_ERRORS, BrokerError) as error:
+            log.info("%d relays dropped: %s", len(self._due), error)
+            self._due.clear()
