@@ -45,7 +45,7 @@ class Grant:
     declares: tuple[str, ...] = ()
     writes: tuple[str, ...] = ()
     reads: tuple[str, ...] = ()
-    topics: Mapping[str, str] = field(default_factory=dict)
+    topics: Mapping[str, str] = field(default_factory=dict[str, str])
     tags: tuple[str, ...] = ()
 
     @property
