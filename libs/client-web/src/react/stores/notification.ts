@@ -1,0 +1,54 @@
+/** One alert or notice, as a person sees it. */
+
+import type { Message, MessageOf } from "../../messages.ts";
+
+export type Level = "info" | "warning" | "critical" | "emergency";
+
+export interface Notification {
+  readonly id: string;
+  readonly level: Level;
+  /** RFC 3339. */
+  readonly timestamp: string;
+  /** `open`: waits for somebody's acknowledgement; null: wants none. */
+  readonly ack: "open" | "acknowledged" | null;
+  readonly isRead: boolean;
+  readonly message: NotificationMessage;
+}
+
+export type NotificationMessage = Exclude<Message, MessageOf<"acked" | "market_data" | "notification_read" | "preferences_changed">>;
+
+/** How serious the message is to a person. */
+export function levelOf(message: NotificationMessage): Level {
+  switch (message.type) {
+    case "risk_alert":
+    case "volatility_alert":
+      return message.alertLevel;
+    case "system_notification":
+      return message.level;
+    case "emergency_stop":
+      return "emergency";
+    default:
+      return message.ack === true ? "critical" : "info";
+  }
+}
+
+const SHOWN = new Set<string>([
+  "risk_alert",
+  "volatility_alert",
+  "system_notification",
+  "emergency_stop",
+  "performance_milestone",
+]);
+
+/** The message as a notification; null when it is none: no alert, no notice, and no ack wanted. */
+export function notificationOf(message: Message): Notification | null {
+  if (!("id" in message) || (!SHOWN.has(message.type) && message.ack !== true)) return null;
+  const shown = message as NotificationMessage;
+  const { id, timestamp, ack } = shown;
+  return { id, timestamp, level: levelOf(shown), ack: ack === true ? "open" : null, isRead: false, message: shown };
+}
+
+/** Newest first; of one instant the one that came later. */
+export function before(a: Notification, b: Notification): number {
+  return b.timestamp.localeCompare(a.timestamp) || b.id.localeCompare(a.id);
+}
