@@ -59,8 +59,8 @@ class DedupStore(Protocol):
         ...
 
 
-_LINE: Final[TypeAdapter[str | list[str]]] = TypeAdapter(str | list[str])
-"""A client id, or handled ids."""
+_HEADER: Final = TypeAdapter(str)  # the client id; written whole, by renaming
+_LINE: Final = TypeAdapter(list[str])  # handled ids
 
 
 class FileStore:
@@ -69,6 +69,10 @@ class FileStore:
     Appended to, and rewritten with the youngest ids when it has grown to twice its capacity. It
     survives the process; the last lines may be lost with the machine, and a torn line is skipped:
     either way a message may be handled a second time and none is lost.
+
+    Raises:
+        ValueError: the path is some other file's.
+        OSError: the file can be neither read nor made.
     """
 
     def __init__(
@@ -103,18 +107,19 @@ class FileStore:
             file.write(json.dumps(list(ids)) + "\n")
 
     def _read(self) -> None:
-        text = self._path.read_text("utf-8") if self._path.exists() else ""
-        for line in filter(None, text.split("\n")):
+        content = self._path.read_bytes() if self._path.exists() else b""
+        header, *lines = content.split(b"\n")
+        if header:
             try:
-                entry = _LINE.validate_json(line)
+                self._client_id = self._client_id or _HEADER.validate_json(header)
+            except ValidationError:
+                raise ValueError(f"{self._path} is some other file: it was left alone") from None
+        for line in filter(None, lines):
+            try:
+                self._ids.extend(_LINE.validate_json(line))
+                self._used = True
             except ValidationError:
                 log.warning("%s: a torn line was skipped", self._path)
-                continue
-            if isinstance(entry, str):
-                self._client_id = self._client_id or entry
-            else:
-                self._used = True
-                self._ids.extend(entry)
         self._client_id = self._client_id or f"py-{new_id()}"
         self._rewrite()
 

@@ -8,12 +8,12 @@ import httpx
 from pydantic import BaseModel, ValidationError
 
 from tapewire.broker import Link, NotConfirmed, Publisher, Role, Unroutable
+from tapewire.broker.topology import INGEST
 from tapewire.client.credentials import Token, fetch
 from tapewire.client.errors import ClientError, NotPermitted
 from tapewire.client.pacing import Backoff
 from tapewire.contracts import Event, FieldError, InvalidEvent, encode
 
-INGEST: Final = "tw.ingest"
 RETRY: Final = Backoff(first_s=0.1, cap_s=2.0)  # several tries fit into a deadline of seconds
 RETRIED_STATUSES: Final = frozenset({408, 425, 429})
 
