@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 
 import pytest
@@ -10,8 +11,9 @@ SECRET = "a secret of the test, more than 32 bytes"
 
 @pytest.fixture(autouse=True)
 def _clean(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("TAPEWIRE_JWT_SECRET", "TAPEWIRE_JWT_SECRET_FILE", "TAPEWIRE_JWKS_URL"):
-        monkeypatch.delenv(name, raising=False)
+    for name in os.environ:
+        if name.startswith("TAPEWIRE_"):
+            monkeypatch.delenv(name)
 
 
 def test_without_keys_the_error_names_both_variables():

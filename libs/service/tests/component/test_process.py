@@ -32,7 +32,10 @@ class Process:
     async def _read(self) -> None:
         assert self.child.stderr is not None
         async for line in self.child.stderr:
-            self.lines.append(json.loads(line))
+            try:
+                self.lines.append(json.loads(line))
+            except ValueError:  # the interpreter's own words, when it fails before logging
+                self.lines.append({"message": line.decode()})
             self._more.set()
 
     @property
@@ -41,13 +44,17 @@ class Process:
 
     async def logged(self, pattern: str) -> dict[str, Any]:
         """Wait for a log line."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(30):
             while True:
                 for line in self.lines:
                     if re.search(pattern, line["message"]):
                         return line
+                if self._reader.done():
+                    pytest.fail(f"{pattern!r} was not logged: {self.messages}")
                 self._more.clear()
-                await self._more.wait()
+                waiting = asyncio.create_task(self._more.wait())
+                await asyncio.wait({waiting, self._reader}, return_when="FIRST_COMPLETED")
+                waiting.cancel()
 
     async def listening(self) -> str:
         """Wait for the service to listen; return its base URL."""

@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 
 import pytest
@@ -14,10 +15,9 @@ class DemoSettings(ServiceSettings):
 
 @pytest.fixture(autouse=True)
 def _clean(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("TAPEWIRE_AMQP_URL", "TAPEWIRE_AMQP_URL_FILE", "TAPEWIRE_HTTP_PORT"):
-        monkeypatch.delenv(name, raising=False)
-    for name in ("DATABASE_URL", "DATABASE_URL_FILE", "TAPEWIRE_CORS_ORIGINS"):
-        monkeypatch.delenv(name, raising=False)
+    for name in os.environ:
+        if name.startswith(("TAPEWIRE_", "DATABASE_URL")):
+            monkeypatch.delenv(name)
 
 
 def test_a_service_has_defaults_and_fields_of_its_own(monkeypatch: pytest.MonkeyPatch):

@@ -11,7 +11,7 @@ import os
 import socket
 import threading
 from collections.abc import Generator, Mapping, MutableMapping
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any, TypeVar
 
 from opentelemetry import metrics as otel_metrics
@@ -68,10 +68,17 @@ def _resource(service: str) -> Resource:
     return Resource.create(
         {
             "service.name": f"tapewire-{service}",
-            "service.version": version("tapewire"),
+            "service.version": _version(),
             "service.instance.id": f"{socket.gethostname()}-{os.getpid()}",
         }
     )
+
+
+def _version() -> str:
+    try:
+        return version("tapewire")
+    except PackageNotFoundError:  # run from a folder of sources, as in the image
+        return "unknown"
 
 
 async def flush() -> None:
