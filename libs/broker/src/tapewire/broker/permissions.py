@@ -69,7 +69,7 @@ GRANTS: Final = (
         "edge",
         "holds clients: their trays, live copies, relays, commands",
         # The exchange between edges is not durable: the first edge to come back makes it again.
-        declares=(RELAY, "edge.", "recent.", "inbox."),
+        declares=(RELAY, "edge.", "recent.", "inbox.", "subs."),
         writes=(INGEST, DEFAULT_EXCHANGE),  # the latter for requests for snapshots
         reads=(EVENTS, ALERTS, MARKET, INBOX),
     ),
