@@ -22,6 +22,7 @@ from tapewire.broker import (
     declare,
     topology,
 )
+from tapewire.fleet.cable import Cable
 from tapewire.market.app import build
 from tapewire.market.settings import MarketSettings
 from tapewire.service import running
@@ -78,12 +79,20 @@ async def tape(broker_url: str) -> AsyncIterator[Tape]:
 
 
 @pytest.fixture
-def market(broker_url: str, tape: Tape) -> Callable[..., Any]:
+async def cable(broker_url: str) -> AsyncIterator[Cable]:
+    """The service's connection to the broker, to be cut."""
+    cable = Cable(broker_url)
+    yield cable
+    await cable.stop()
+
+
+@pytest.fixture
+def market(cable: Cable, tape: Tape) -> Callable[..., Any]:
     """``async with market(market_feeds=("simulated",)) as http:`` runs the service."""
 
     @asynccontextmanager
     async def run(**more: Any) -> AsyncIterator[httpx.AsyncClient]:
-        settings = MarketSettings(amqp_url=broker_url, **more)
+        settings = MarketSettings(amqp_url=await cable.start(), **more)
         token = mint(SECRET, "alice", scopes=("md:read",))
         async with (
             running(build(settings, AuthSettings(jwt_secret=SECRET)), settings) as url,

@@ -2,8 +2,9 @@
 
 import asyncio
 import json
+import os
 import secrets
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -13,6 +14,7 @@ from typing import Any
 
 import httpx
 import pytest
+import sqlalchemy as sa
 
 from tapewire.auth import AuthSettings, mint
 from tapewire.broker import (
@@ -26,6 +28,7 @@ from tapewire.broker import (
     topology,
 )
 from tapewire.contracts import Event, SessionMetrics, SessionStarted, SessionStatus, new_id
+from tapewire.fleet.cable import Cable
 from tapewire.risk.app import build
 from tapewire.risk.settings import RiskSettings
 from tapewire.service import running
@@ -34,6 +37,7 @@ SECRET = "a secret of a test, 32 bytes or more"
 AUTH = AuthSettings(jwt_secret=SECRET)
 T0 = datetime(2025, 3, 3, 14, 30, tzinfo=UTC)
 DEADLINE_S = 20.0
+POSTGRES = os.environ.get("TAPEWIRE_TEST_POSTGRES_IMAGE", "postgres:17")
 
 
 @dataclass
@@ -54,8 +58,8 @@ class Bus:
             self.changed.notify_all()
         return Settlement.ACK
 
-    async def until(self, done: Callable[[], bool]) -> None:
-        async with self.changed, asyncio.timeout(DEADLINE_S):
+    async def until(self, done: Callable[[], bool], deadline_s: float = DEADLINE_S) -> None:
+        async with self.changed, asyncio.timeout(deadline_s):
             await self.changed.wait_for(done)
 
     def keys(self) -> list[str]:
@@ -90,14 +94,58 @@ async def bus(broker_url: str) -> AsyncIterator[Bus]:
     await consuming.close()
 
 
+@pytest.fixture(scope="session")
+def _postgres() -> Iterator[str]:
+    """The URL of a real PostgreSQL in a container."""
+    os.environ["TESTCONTAINERS_RYUK_DISABLED"] = "true"  # stopped below
+    import docker
+    from testcontainers.community.postgres import PostgresContainer
+
+    try:
+        docker.from_env(timeout=5).ping()
+    except Exception as error:
+        pytest.skip(f"NOT TESTED on {POSTGRES}: no Docker engine ({type(error).__name__})")
+    with PostgresContainer(POSTGRES, driver=None) as container:
+        yield container.get_connection_url()
+
+
+async def _add_database(server: str) -> str:
+    """Make a database of the test's own; return its URL."""
+    from sqlalchemy.ext.asyncio import create_async_engine
+
+    name = f"risk_{secrets.token_hex(6)}"
+    url = sa.make_url(server).set(drivername="postgresql+asyncpg")
+    engine = create_async_engine(url, isolation_level="AUTOCOMMIT")
+    async with engine.connect() as connection:
+        await connection.execute(sa.text(f"CREATE DATABASE {name}"))
+    await engine.dispose()
+    return sa.make_url(server).set(database=name).render_as_string(hide_password=False)
+
+
 @pytest.fixture
-def risk(broker_url: str, tmp_path: Path, bus: Bus) -> Callable[..., Any]:
+async def database(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of a fresh database: SQLite, unless parametrized with ``postgresql``."""
+    if getattr(request, "param", "sqlite") == "sqlite":
+        return f"sqlite:///{tmp_path}/risk.sqlite3"
+    return await _add_database(request.getfixturevalue("_postgres"))
+
+
+@pytest.fixture
+async def cable(broker_url: str) -> AsyncIterator[Cable]:
+    """The service's connection to the broker, to be cut."""
+    cable = Cable(broker_url)
+    yield cable
+    await cable.stop()
+
+
+@pytest.fixture
+def risk(cable: Cable, database: str, bus: Bus) -> Callable[..., Any]:
     """``async with risk(risk_stop_mode="off") as http:`` runs the service."""
 
     @asynccontextmanager
     async def run(**more: Any) -> AsyncIterator[httpx.AsyncClient]:
         given = {"risk_shards": 2, "risk_tick_s": 0.05, "risk_stop_mode": "halt"} | more
-        settings = RiskSettings(amqp_url=broker_url, data_dir=tmp_path, **given)
+        settings = RiskSettings(amqp_url=await cable.start(), database_url=database, **given)
         async with (
             running(build(settings, AUTH), settings) as url,
             httpx.AsyncClient(base_url=url) as client,
@@ -105,6 +153,11 @@ def risk(broker_url: str, tmp_path: Path, bus: Bus) -> Callable[..., Any]:
             yield client
 
     return run
+
+
+@pytest.fixture
+def secret() -> str:
+    return SECRET
 
 
 @pytest.fixture
@@ -125,21 +178,21 @@ class Trader:
     session: str = field(default_factory=lambda: f"s.{secrets.token_hex(3)}")  # wants escaping
     at: datetime = T0
 
-    def _next(self) -> dict[str, Any]:
+    def stamp(self) -> dict[str, Any]:
         self.at += timedelta(seconds=1)
         owner = {"user_id": self.user, "session_id": self.session}
         return {"id": new_id(), "timestamp": self.at} | owner
 
     def starts(self, **limits: Any) -> SessionStarted:
-        return SessionStarted(**self._next(), **limits)
+        return SessionStarted(**self.stamp(), **limits)
 
     def loses(self, loss: float, **more: Any) -> SessionStatus:
         data = SessionMetrics(current_pnl=-Decimal(str(loss)))
-        return SessionStatus(**self._next(), data=data, **more)
+        return SessionStatus(**self.stamp(), data=data, **more)
 
     def reports(self, utilization: float) -> SessionStatus:
         data = SessionMetrics(current_pnl=Decimal(-1), loss_limit_utilization=utilization)
-        return SessionStatus(**self._next(), data=data)
+        return SessionStatus(**self.stamp(), data=data)
 
 
 @pytest.fixture

@@ -188,9 +188,7 @@ def test_closing_ends_everything_but_the_latch():
 
 
 values = st.one_of(st.none(), st.floats(0, 160, allow_nan=False))
-readings = st.lists(
-    st.tuples(values, st.floats(0, 200), st.booleans(), st.booleans()), max_size=60
-)
+readings = st.lists(st.tuples(values, st.floats(0, 200), st.booleans(), st.booleans()), max_size=60)
 
 
 @given(readings)

@@ -31,7 +31,7 @@ CRYPTO_FACTOR: Final = 2.5
 def walk(symbol: str, seed: int) -> Iterator[tuple[float, float, float, float]]:
     """Yield (last, bid, ask, volume so far) for ever; the same for the same symbol and seed.
 
-    A geometric random walk whose sigma switches between regimes (a two-state Markov chain) with rare
+    A geometric random walk whose sigma switches between two regimes (a Markov chain), with rare
     jumps (Merton, 1976).
     """
     random = Random(crc32(f"{seed} {symbol}".encode()))

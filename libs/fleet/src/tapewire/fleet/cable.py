@@ -1,0 +1,73 @@
+"""A TCP relay in front of a broker or database that tests can cut. Not part of a fleet."""
+
+import asyncio
+from contextlib import suppress
+from typing import Final
+
+from yarl import URL
+
+CHUNK: Final = 65_536
+
+
+class Cable:
+    """Relays every connection to ``far`` until it is cut.
+
+    Args:
+        far: where the other end is, such as an AMQP URL.
+    """
+
+    def __init__(self, far: str) -> None:
+        self._far = URL(far)
+        self._writers: set[asyncio.StreamWriter] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._server: asyncio.Server | None = None
+        self.broken = False
+
+    async def start(self) -> str:
+        """Begin to relay; return the URL of ``far`` through the relay."""
+        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
+        port = self._server.sockets[0].getsockname()[1]
+        return str(self._far.with_host("127.0.0.1").with_port(port))
+
+    def cut(self) -> None:
+        """Break every connection at once, without a goodbye; new ones are relayed again."""
+        for writer in self._writers:
+            writer.transport.abort()
+        self._writers.clear()
+
+    def pull_out(self) -> None:
+        """Break every connection and refuse new ones, until `plug_in`."""
+        self.broken = True
+        self.cut()
+
+    def plug_in(self) -> None:
+        """Relay new connections again."""
+        self.broken = False
+
+    async def stop(self) -> None:
+        """Break everything and stop listening."""
+        if self._server is not None:
+            self._server.close()
+        self.cut()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self.broken:
+            writer.transport.abort()
+            return
+        try:
+            far_reader, far_writer = await asyncio.open_connection(self._far.host, self._far.port)
+        except OSError:
+            writer.transport.abort()
+            return
+        self._writers |= {writer, far_writer}
+        for source, sink in ((reader, far_writer), (far_reader, writer)):
+            task = asyncio.create_task(self._pump(source, sink))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def _pump(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+        with suppress(OSError):
+            while data := await source.read(CHUNK):
+                sink.write(data)
+        sink.close()
