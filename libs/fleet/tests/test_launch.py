@@ -3,21 +3,23 @@
 import os
 import signal
 import socket
+import subprocess
 import time
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from urllib.parse import urlsplit
 
 import psutil
 import pytest
 
 from tapewire.fleet import launch, processes
-from tapewire.fleet.daemon import is_held
+from tapewire.fleet.lock import is_held
 from tapewire.fleet.journal import Kind
 from tapewire.fleet.options import Options
 from tapewire.fleet.rabbitmq import Installation
 from tapewire.fleet.record import Fleet, NoFleet
-from tapewire.fleet.supervisor import recorded
+from tapewire.fleet.processes import recorded
 
 pytestmark = pytest.mark.skipif(
     Installation.find() is None, reason="RabbitMQ is not installed on this machine"
@@ -169,6 +171,17 @@ def test_up_after_a_killed_supervisor_ends_the_left_over_and_starts_afresh(optio
     assert all(processes.members(leader) == [] for leader in old.values())
     assert old["risk"].pid != fleet(options).pids["risk"]
     assert fleet(options).jwt_secret == secret, "tokens outlive a restart"
+
+
+def test_a_fleet_ends_with_the_process_that_it_watches(options):
+    with subprocess.Popen(["sleep", "600"]) as watched:
+        start(replace(options, watch=watched.pid))
+        running = leaders(options)
+        watched.kill()
+    deadline = time.monotonic() + 60
+    while any(processes.members(leader) for leader in running.values()):
+        assert time.monotonic() < deadline, "the fleet runs on"
+        time.sleep(0.1)
 
 
 def test_a_service_that_does_not_start_is_named_with_its_log_and_nothing_is_left(options, tmp_path):

@@ -12,9 +12,9 @@ import pytest
 
 from tapewire.fleet import processes
 from tapewire.fleet.journal import Journal, Kind, Reader
-from tapewire.fleet.processes import Identity
+from tapewire.fleet.processes import Identity, recorded
 from tapewire.fleet.programs import Program
-from tapewire.fleet.supervisor import StartFailed, Supervisor, recorded
+from tapewire.fleet.supervisor import StartFailed, Supervisor
 
 IDLE = "import time; time.sleep(600)"
 DEAF = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(600)"
@@ -30,12 +30,15 @@ class Run:
 
     def __init__(self, tmp_path, *stages):
         self.state = tmp_path / "processes.json"
+        self.held = tmp_path / "held"
+        self.held.mkdir()
         self.reader = Reader(tmp_path / "journal.jsonl")
         self.said = []
         self.changes = []
         self.supervisor = Supervisor(
             stages,
             logs=tmp_path,
+            held=self.held,
             state=self.state,
             journal=Journal(tmp_path / "journal.jsonl"),
             on_change=self.changes.append,
@@ -70,6 +73,26 @@ async def test_a_killed_program_comes_back_under_another_pid_and_it_is_said(tmp_
         assert run.changes[-1]["risk"] == run.supervisor.pids["risk"]
         assert "SIGKILL; again in 0.2 s" in run.heard(Kind.DIED, "risk")[0].detail
         assert recorded(run.state)["risk"].pid == run.supervisor.pids["risk"]
+
+
+async def test_a_program_that_is_held_stays_down_until_it_is_let_go(tmp_path):
+    async with Run(tmp_path, (program("risk", IDLE, tmp_path),)).up() as run:
+        hold = run.held / "risk"
+        hold.touch()
+        os.kill(run.supervisor.pids["risk"], signal.SIGKILL)
+        await run.until(Kind.NOTE, "risk")
+        assert "risk" not in run.supervisor.pids
+        assert not run.heard(Kind.READY, "risk")[1:]
+        hold.unlink()
+        await run.until(Kind.READY, "risk", count=2)
+
+
+async def test_a_fleet_with_a_held_program_ends_at_once(tmp_path):
+    async with Run(tmp_path, (program("risk", IDLE, tmp_path),)).up() as run:
+        (run.held / "risk").touch()
+        os.kill(run.supervisor.pids["risk"], signal.SIGKILL)
+        await run.until(Kind.NOTE, "risk")
+    assert run.heard(Kind.STOPPED, "risk")
 
 
 async def test_children_of_a_killed_program_do_not_outlive_it(tmp_path):

@@ -1,64 +1,31 @@
 """`python -m tapewire.fleet.daemon RUN_DIR`: the supervisor of a fleet, started by `tapewire up`.
 
-Holds the lock of the run directory as long as it lives, however it ends: that lock, not a pid
-in a file, says whether a fleet runs.
+Holds the lock of the run directory as long as it lives.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
-import fcntl
 import os
 import signal
 import sys
-from collections.abc import Generator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
 from tapewire.fleet.journal import Journal, Kind
 from tapewire.fleet.keyring import Keyring
+from tapewire.fleet.lock import EXIT_BUSY, Busy, lock
 from tapewire.fleet.options import MOST_EDGES, Options
 from tapewire.fleet.ports import Claims, NoFreePort
+from tapewire.fleet.processes import Identity
 from tapewire.fleet.programs import Plan, plan
 from tapewire.fleet.rabbitmq import BrokerFailed
 from tapewire.fleet.record import FLEET_FILE, Fleet
 from tapewire.fleet.supervisor import StartFailed, Supervisor
 
-LOCK_FILE = "lock"
+WATCH_INTERVAL_S = 0.5
 EXIT_FAILED = 1
-EXIT_BUSY = 75  # EX_TEMPFAIL: another supervisor holds the run directory
-
-
-class Busy(RuntimeError):
-    """Another supervisor holds the run directory."""
-
-
-@contextmanager
-def lock(run_dir: Path) -> Generator[None]:
-    """Holds the run directory's lock; the kernel lets go of it when the process ends.
-
-    Raises:
-        Busy: it is held.
-    """
-    with (run_dir / LOCK_FILE).open("a") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise Busy(f"{run_dir} belongs to a running fleet") from None
-        yield
-
-
-def is_held(run_dir: Path) -> bool:
-    """Whether a supervisor runs on this directory."""
-    if not (run_dir / LOCK_FILE).exists():
-        return False
-    try:
-        with lock(run_dir):
-            return False
-    except Busy:
-        return True
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -67,8 +34,11 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("run_dir", type=Path)
     parser.add_argument("--edges", type=int, default=1, choices=range(1, MOST_EDGES + 1))
     parser.add_argument("--no-demo", action="store_true")
+    parser.add_argument("--watch", type=int, metavar="PID", help="end when this process is gone")
     arguments = parser.parse_args(argv)
-    options = Options(arguments.run_dir.resolve(), arguments.edges, not arguments.no_demo)
+    options = Options(
+        arguments.run_dir.resolve(), arguments.edges, not arguments.no_demo, arguments.watch
+    )
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # the terminal that started it may close
     try:
         with lock(options.run_dir):
@@ -79,8 +49,10 @@ def main(argv: list[str] | None = None) -> int:
 
 
 async def _run(options: Options) -> int:
-    for directory in (options.logs, options.run_dir / "data"):
+    for directory in (options.logs, options.run_dir / "data", options.held):
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+    for name in options.held.iterdir():  # holds of an earlier run
+        name.unlink()
     journal = Journal(options.journal)
     journal.say(Kind.NOTE, detail=str(os.getpid()), now=datetime.now(UTC))
     try:
@@ -90,10 +62,14 @@ async def _run(options: Options) -> int:
             made.stages,
             logs=options.logs,
             state=options.state,
+            held=options.held,
             journal=journal,
             on_change=lambda pids: _record(options, made, pids, started_at),
         )
         started_at = datetime.now(UTC)
+        if options.watch:
+            watching = asyncio.create_task(_watch(options.watch))
+            watching.add_done_callback(lambda _: supervisor.stop())
         await supervisor.run()
     except (StartFailed, BrokerFailed, NoFreePort) as error:
         journal.say(Kind.FAILED, detail=str(error), now=datetime.now(UTC))
@@ -102,6 +78,13 @@ async def _run(options: Options) -> int:
         (options.run_dir / FLEET_FILE).unlink(missing_ok=True)
     journal.say(Kind.DOWN, now=datetime.now(UTC))
     return 0
+
+
+async def _watch(pid: int) -> None:
+    """Returns when the process `pid` is gone."""
+    watched = Identity.of(pid)
+    while watched and watched.process():  # noqa: ASYNC110 - not a child: only its absence tells
+        await asyncio.sleep(WATCH_INTERVAL_S)
 
 
 def _record(options: Options, made: Plan, pids: dict[str, int], started_at: datetime) -> None:

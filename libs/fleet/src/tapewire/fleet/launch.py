@@ -9,16 +9,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tapewire.fleet import processes
-from tapewire.fleet.daemon import EXIT_BUSY, is_held
 from tapewire.fleet.journal import Entry, Kind, Reader
+from tapewire.fleet.lock import EXIT_BUSY, is_held_by_the_living
 from tapewire.fleet.options import Options
-from tapewire.fleet.processes import Identity
 from tapewire.fleet.record import FLEET_FILE
-from tapewire.fleet.supervisor import recorded
+from tapewire.fleet.processes import Identity, recorded
 
 POLL_S = 0.05
 STOP_TIMEOUT_S = 100.0  # three stages of 30 s each, and a little
-DYING_S = 0.5
 SUPERVISOR = "supervisor"
 
 
@@ -38,12 +36,13 @@ def start(options: Options) -> Iterator[Entry]:
         LaunchFailed: with the reason, and the end of the log that shows it.
     """
     options.run_dir.mkdir(parents=True, exist_ok=True)
-    if _is_held_by_the_living(options.run_dir):
+    if is_held_by_the_living(options.run_dir):
         raise AlreadyRunning(str(options.run_dir))
     yield from _end_leftovers(options.run_dir)
     options.logs.mkdir(exist_ok=True, mode=0o700)
     command = [sys.executable, "-m", "tapewire.fleet.daemon", str(options.run_dir)]
     command += ["--edges", str(options.edges), *([] if options.demo else ["--no-demo"])]
+    command += ["--watch", str(options.watch)] if options.watch else []
     log_path = options.logs / f"{SUPERVISOR}.log"
     with log_path.open("wb") as log:
         daemon = subprocess.Popen(
@@ -59,16 +58,6 @@ def start(options: Options) -> Iterator[Entry]:
     finally:
         daemon.poll()
         daemon.returncode = daemon.returncode or 0  # it is meant to outlive us: no warning
-
-
-def _is_held_by_the_living(run_dir: Path) -> bool:
-    """Whether a supervisor runs; one that was killed this instant may keep its lock a moment."""
-    deadline = time.monotonic() + DYING_S
-    while is_held(run_dir):
-        if time.monotonic() > deadline:
-            return True
-        time.sleep(POLL_S)
-    return False
 
 
 def _until_up(daemon: subprocess.Popen[bytes], reader: Reader, log: Path) -> Iterator[Entry]:

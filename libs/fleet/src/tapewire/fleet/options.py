@@ -16,11 +16,13 @@ class Options:
         run_dir: everything that the fleet writes is below it.
         edges: edge processes.
         demo: simulated market, a strategy that trades on it, tokens for whoever asks.
+        watch: pid of a process whose end is the fleet's, too; None: it runs until it is told.
     """
 
     run_dir: Path
     edges: int = 1
     demo: bool = True
+    watch: int | None = None
 
     @property
     def logs(self) -> Path:
@@ -36,3 +38,8 @@ class Options:
     def state(self) -> Path:
         """The identities of the supervisor and its programs, current at every instant."""
         return self.run_dir / "processes.json"
+
+    @property
+    def held(self) -> Path:
+        """A directory; a program stays down while a file here has its name."""
+        return self.run_dir / "held"

@@ -4,6 +4,7 @@
 |---|---|---|---|
 | starting | the probe says ready | says so | ready |
 | starting, ready | the process ended | kills its session, starts it after a back-off | starting |
+| dead | its name stands in the directory `held` | waits until it does not | starting |
 | starting | before the fleet was up: too many deaths, or too late | ends everything | stopped |
 | any | SIGTERM, SIGINT | SIGTERM in reverse stages, SIGKILL past the deadline | stopped |
 """
@@ -68,6 +69,7 @@ class Supervisor:
     Args:
         stages: started in order, stopped in reverse.
         logs: directory for `<name>.log`.
+        held: directory in which a file with a program's name keeps that program down.
         state: file that always holds the identities of what runs, for `end_leftovers`.
         journal: hears of everything.
         on_change: called when all is ready, and when a pid changed after that.
@@ -78,12 +80,14 @@ class Supervisor:
         stages: tuple[tuple[Program, ...], ...],
         *,
         logs: Path,
+        held: Path,
         state: Path,
         journal: Journal,
         on_change: Callable[[dict[str, int]], None],
     ) -> None:
         self._stages = [[Kept(program) for program in stage] for stage in stages]
         self._logs = logs
+        self._held = held
         self._state = state
         self._journal = journal
         self._on_change = on_change
@@ -178,7 +182,17 @@ class Supervisor:
             self._changed.set()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), delay_s)
+            await self._while_held(kept)
         kept.state = State.STOPPED
+
+    async def _while_held(self, kept: Kept) -> None:
+        hold = self._held / kept.program.name
+        if not hold.exists():
+            return
+        self._say(Kind.NOTE, kept.program.name, "held down")
+        while hold.exists() and not self._stopping.is_set():  # noqa: ASYNC110 - a file has no event
+            await asyncio.sleep(PROBE_INTERVAL_S)
+        kept.backoff = Backoff()
 
     async def _start(self, kept: Kept) -> asyncio.subprocess.Process | None:
         """Starts the process in a session of its own; None when it cannot be started at all."""
@@ -262,11 +276,3 @@ def _ending(code: int) -> str:
     if code >= 0:
         return f"ended with code {code}"
     return f"was ended by {signal.Signals(-code).name}"
-
-
-def recorded(state: Path) -> dict[str, Identity]:
-    """The identities in a supervisor's state file, in the order of their start."""
-    try:
-        return {name: Identity(*pair) for name, pair in json.loads(state.read_text()).items()}
-    except FileNotFoundError:
-        return {}
