@@ -6,7 +6,8 @@ import pytest
 from fastapi import APIRouter, FastAPI, HTTPException, Request
 from pydantic import BaseModel
 
-from tapewire.service import ApiError, FieldProblem, ServiceSettings, create_app, running
+from tapewire.broker import Link, Role
+from tapewire.service import ApiError, FieldProblem, ServiceSettings, create_app, running, telemetry
 
 router = APIRouter(prefix="/v1")
 ORIGIN = "http://desk.example"
@@ -42,8 +43,8 @@ async def broken() -> None:
     raise ZeroDivisionError
 
 
-class Link:
-    name = "link"
+class Part:
+    name = "part"
     fault: str | None = None
 
     async def start(self) -> None: ...
@@ -53,14 +54,14 @@ class Link:
         return self.fault
 
 
-link = Link()
+part = Part()
 
 
 def make() -> FastAPI:
     return create_app(
         ServiceSettings(cors_origins=(ORIGIN,)),
         service="test",
-        components=[link],
+        components=[part],
         routers=[router],
         title="Test",
         description="A test",
@@ -84,11 +85,11 @@ async def test_a_ready_service_says_so_and_why_not(
     client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ):
     answer = await client.get("/readyz")
-    assert (answer.status_code, answer.json()) == (200, {"ready": True, "checks": {"link": "ok"}})
-    monkeypatch.setattr(link, "fault", "broker away")
+    assert (answer.status_code, answer.json()) == (200, {"ready": True, "checks": {"part": "ok"}})
+    monkeypatch.setattr(part, "fault", "broker away")
     answer = await client.get("/readyz")
     assert answer.status_code == 503
-    assert answer.json() == {"ready": False, "checks": {"link": "broker away"}}
+    assert answer.json() == {"ready": False, "checks": {"part": "broker away"}}
 
 
 async def test_a_draining_service_is_alive_and_not_ready():
@@ -201,6 +202,22 @@ async def test_requests_are_measured_by_route_and_probes_are_not(client: httpx.A
     assert not any("/metrics" in line or "/healthz" in line for line in mine)
 
 
+async def test_links_among_the_components_show_on_metrics():
+    app = create_app(
+        ServiceSettings(),
+        service="test",
+        components=[Link("amqp://127.0.0.1:1", role, name="test") for role in Role],
+        title="Test",
+        description="A test",
+    )
+    async with running(app, app.state.settings) as url, httpx.AsyncClient(base_url=url) as client:
+        assert (await client.get("/readyz")).status_code == 503
+        lines = (await client.get("/metrics")).text.splitlines()
+        assert 'tapewire_broker_up{role="publish"} 0.0' in lines
+        assert 'tapewire_broker_reconnects_total{role="consume"} 0.0' in lines
+    assert b'tapewire_broker_up{role="publish"}' not in telemetry.exposition(None)[0]
+
+
 async def test_metrics_are_had_in_both_formats(client: httpx.AsyncClient):
     assert (await client.get("/metrics")).headers["content-type"].startswith("text/plain")
     modern = await client.get("/metrics", headers={"accept": "application/openmetrics-text"})
@@ -209,7 +226,7 @@ async def test_metrics_are_had_in_both_formats(client: httpx.AsyncClient):
 
 
 async def test_a_service_that_cannot_start_says_so():
-    class Broken(Link):
+    class Broken(Part):
         async def start(self) -> None:
             raise RuntimeError("no disk")
 

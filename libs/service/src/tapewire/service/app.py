@@ -8,7 +8,7 @@ from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.middleware.cors import CORSMiddleware
 from starlette.types import Scope
 
-from tapewire.service import errors, telemetry
+from tapewire.service import errors, links, telemetry
 from tapewire.service.guard import Guard
 from tapewire.service.lifecycle import Component, Lifecycle
 from tapewire.service.settings import ServiceSettings
@@ -46,12 +46,13 @@ def create_app(
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncGenerator[None]:
-        await lifecycle.start()
-        try:
-            yield
-        finally:
-            await lifecycle.stop()
-            await telemetry.flush()
+        with links.observed(components):
+            await lifecycle.start()
+            try:
+                yield
+            finally:
+                await lifecycle.stop()
+                await telemetry.flush()
 
     telemetry.install(service, otlp_endpoint=settings.otlp_endpoint)
     app = FastAPI(

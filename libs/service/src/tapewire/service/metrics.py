@@ -10,6 +10,7 @@ Attributes never carry ids of users, sessions or connections: each value is a ti
 """
 
 from tapewire.service.instruments import FAST, PATIENT, Kind, Metric
+from tapewire.service.instruments import Callback as Callback
 from tapewire.service.instruments import Counter as Counter
 from tapewire.service.instruments import Gauge as Gauge
 from tapewire.service.instruments import counter as counter
@@ -33,7 +34,7 @@ def _seconds(
 
 
 # Broker links: every service
-BROKER_UP = _gauge("broker.up", "{link}", "1 while a link is connected, else 0", "role")
+BROKER_UP = _gauge("broker.up", "{link}", "Links to the broker that are connected", "role")
 BROKER_RECONNECTS = _counter(
     "broker.reconnects", "{reconnect}", "Connections to the broker made again after a loss", "role"
 )
@@ -43,21 +44,19 @@ CONFIRM_LATENCY = _seconds(
 NOT_CONFIRMED = _counter(
     "broker.not_confirmed",
     "{message}",
-    "Publishes that ended without a confirm; reason is deadline, nack, unroutable or closed",
+    "Publishes that ended without a confirm; reason is deadline, unroutable or refused",
     "exchange",
     "reason",
-)
-CONSUMED = _counter(
-    "broker.consumed",
-    "{message}",
-    "Deliveries settled by a service's consumer; outcome is ack, requeue or dead_letter",
-    "queue",
-    "outcome",
 )
 REDELIVERED = _counter(
     "broker.redelivered", "{message}", "Deliveries that the broker marked redelivered", "queue"
 )
-HANDLE_LATENCY = _seconds("broker.handle.duration", "From a delivery to its settlement", "queue")
+HANDLE_LATENCY = _seconds(
+    "broker.handle.duration",
+    "From a delivery to its settlement; outcome is ack, requeue or dead_letter",
+    "queue",
+    "outcome",
+)
 
 # Access: every service with clients
 AUTH_FAILURES = _counter(
