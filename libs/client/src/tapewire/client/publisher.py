@@ -71,14 +71,11 @@ class EventPublisher(DeskEmitters):
         tries = 0
         while True:
             try:
-                async with asyncio.timeout_at(until):
-                    await self._transport.send(event, timeout_s=max(until - loop.time(), 0.001))
+                await self._transport.send(event, timeout_s=max(until - loop.time(), 0.001))
                 return event.id
             except TryAgain as error:
-                reason, after_s = str(error), error.after_s
-            except TimeoutError:
-                reason, after_s = "no answer by the deadline", 0.0
-            wait_s = max(after_s, jitter_s(tries))
+                reason = str(error)
+                wait_s = max(error.after_s, jitter_s(tries))
             tries += 1
             if loop.time() + wait_s >= until:
                 raise NotConfirmed(event, reason)

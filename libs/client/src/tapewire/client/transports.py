@@ -38,7 +38,7 @@ class Transport(Protocol):
         ...
 
     async def send(self, event: Event, *, timeout_s: float) -> None:
-        """Return once the broker has confirmed the event.
+        """Return once the broker has confirmed the event; within ``timeout_s``, one way or another.
 
         Raises:
             TryAgain: it has not.
@@ -90,7 +90,7 @@ class HttpTransport:
     """Posts to ``/v1/events``; the token is fetched again when it is refused."""
 
     def __init__(self, url: str, token: Token) -> None:
-        self._http = httpx.AsyncClient(base_url=url.rstrip("/"))
+        self._http = httpx.AsyncClient(base_url=url.rstrip("/"), timeout=None)
         self._source = token
         self._token: str | None = None
         self._renewing = asyncio.Lock()
@@ -100,10 +100,13 @@ class HttpTransport:
 
     async def send(self, event: Event, *, timeout_s: float) -> None:
         """Return after the ingest's word that the broker confirmed the event, now or earlier."""
-        token = await self._current_token()
-        response = await self._post(event, token, timeout_s)
-        if response.status_code == 401 and not isinstance(self._source, str):
-            response = await self._post(event, await self._current_token(token), timeout_s)
+        try:
+            async with asyncio.timeout(timeout_s):
+                response = await self._post(event)
+        except TimeoutError:
+            raise TryAgain("no answer in time") from None
+        except httpx.TransportError as error:
+            raise TryAgain(f"{type(error).__name__} {error}".strip()) from error
         status = response.status_code
         if status == 200:
             return
@@ -120,14 +123,16 @@ class HttpTransport:
         """Close the pooled connections."""
         await self._http.aclose()
 
-    async def _post(self, event: Event, token: str, timeout_s: float) -> httpx.Response:
+    async def _post(self, event: Event) -> httpx.Response:
+        token = await self._current_token()
+        response = await self._post_as(token, event)
+        if response.status_code == 401 and not isinstance(self._source, str):
+            response = await self._post_as(await self._current_token(refused=token), event)
+        return response
+
+    async def _post_as(self, token: str, event: Event) -> httpx.Response:
         headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
-        try:
-            return await self._http.post(
-                "/v1/events", content=encode(event), headers=headers, timeout=timeout_s
-            )
-        except httpx.TransportError as error:
-            raise TryAgain(f"{type(error).__name__} {error}".strip()) from error
+        return await self._http.post("/v1/events", content=encode(event), headers=headers)
 
     async def _current_token(self, refused: str | None = None) -> str:
         async with self._renewing:
