@@ -2,11 +2,15 @@
 
 import asyncio
 import json
+import os
+import socket
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from datetime import UTC, datetime
 from typing import Any
 
+import httpx
 import pytest
 import websockets
 from websockets.asyncio.client import ClientConnection, connect
@@ -101,7 +105,7 @@ class World:
             running(app, chosen, **server_options(chosen))
         )
         edge = Edge(url, app)
-        await until(lambda: app.state.lifecycle.ready)
+        await self.until(lambda: app.state.lifecycle.ready)
         return edge
 
     async def client(
@@ -109,12 +113,64 @@ class World:
     ) -> Client:
         token = more.pop("token", None) or mint(SECRET, user, **more.pop("claims", {}))
         headers = {"Authorization": f"Bearer {token}"} | more.pop("headers", {})
-        socket = await connect(edge.ws + query, additional_headers=headers, **more)
-        self.stack.push_async_callback(socket.close)
-        client = Client(socket)
+        opened = await connect(edge.ws + query, additional_headers=headers, **more)
+        self.stack.push_async_callback(opened.close)
+        client = Client(opened)
         if welcome:
             client.welcome = await client.next("welcome")  # type: ignore[attr-defined]
         return client
+
+    async def open(self, edge: Edge, **options: Any) -> Client:
+        """A connection that has said nothing yet."""
+        opened = await connect(edge.ws, **options)
+        self.stack.push_async_callback(opened.close)
+        return Client(opened)
+
+    async def edge_process(self) -> tuple[asyncio.subprocess.Process, Edge]:
+        """An edge that can be killed."""
+        port = free_port()
+        environment = os.environ | {
+            "TAPEWIRE_AMQP_URL": self.amqp_url,
+            "TAPEWIRE_JWT_SECRET": SECRET,
+            "TAPEWIRE_HTTP_PORT": str(port),
+            "TAPEWIRE_INBOX_QUEUE_TYPE": "classic",
+            "TAPEWIRE_LOG_LEVEL": "ERROR",
+        }
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "tapewire.edge", env=environment
+        )
+        self.stack.push_async_callback(ended, process)
+        edge = Edge(f"http://127.0.0.1:{port}", None)
+        async with httpx.AsyncClient() as http:
+
+            async def ready() -> bool:
+                with suppress(httpx.HTTPError):
+                    return (await http.get(edge.http + "/readyz")).is_success
+                return False
+
+            await self.until_async(ready)
+        return process, edge
+
+    async def consumers_gone(self, queue: str) -> None:
+        async def gone() -> bool:
+            channel = await self.link.channel()
+            found = await channel.queue_declare(queue, passive=True)
+            await channel.close()
+            return found.consumer_count == 0
+
+        await self.until_async(gone)
+
+    async def until(self, condition: Callable[[], bool], timeout_s: float = DEADLINE_S) -> None:
+        async with asyncio.timeout(timeout_s):
+            while not condition():
+                await asyncio.sleep(0.01)
+
+    async def until_async(
+        self, condition: Callable[[], Awaitable[bool]], timeout_s: float = DEADLINE_S
+    ) -> None:
+        async with asyncio.timeout(timeout_s):
+            while not await condition():
+                await asyncio.sleep(0.02)
 
     async def publish(self, **event: Any) -> str:
         parsed = parse_event(event, now=lambda: datetime.now(UTC), make_id=new_id)
@@ -171,24 +227,22 @@ class World:
                 await channel.close()
 
     async def empty(self, name: str) -> None:
-        await until_async(lambda: self._is_empty(name))
+        await self.until_async(lambda: self._is_empty(name))
 
     async def _is_empty(self, name: str) -> bool:
         return await self.depth(name) == 0
 
 
-async def until(condition: Callable[[], bool], timeout_s: float = DEADLINE_S) -> None:
-    async with asyncio.timeout(timeout_s):
-        while not condition():
-            await asyncio.sleep(0.01)
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
 
 
-async def until_async(
-    condition: Callable[[], Awaitable[bool]], timeout_s: float = DEADLINE_S
-) -> None:
-    async with asyncio.timeout(timeout_s):
-        while not await condition():
-            await asyncio.sleep(0.02)
+async def ended(process: asyncio.subprocess.Process) -> None:
+    if process.returncode is None:
+        process.kill()
+    await process.wait()
 
 
 @pytest.fixture
