@@ -14,12 +14,12 @@ import psutil
 import pytest
 
 from tapewire.fleet import launch, processes
-from tapewire.fleet.lock import is_held
 from tapewire.fleet.journal import Kind
+from tapewire.fleet.lock import is_held
 from tapewire.fleet.options import Options
+from tapewire.fleet.processes import recorded
 from tapewire.fleet.rabbitmq import Installation
 from tapewire.fleet.record import Fleet, NoFleet
-from tapewire.fleet.processes import recorded
 
 pytestmark = pytest.mark.skipif(
     Installation.find() is None, reason="RabbitMQ is not installed on this machine"

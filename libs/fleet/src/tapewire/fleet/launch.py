@@ -12,8 +12,8 @@ from tapewire.fleet import processes
 from tapewire.fleet.journal import Entry, Kind, Reader
 from tapewire.fleet.lock import EXIT_BUSY, is_held_by_the_living
 from tapewire.fleet.options import Options
-from tapewire.fleet.record import FLEET_FILE
 from tapewire.fleet.processes import Identity, recorded
+from tapewire.fleet.record import FLEET_FILE
 
 POLL_S = 0.05
 STOP_TIMEOUT_S = 100.0  # three stages of 30 s each, and a little

@@ -7,9 +7,11 @@ its number is not given out as a pid, so the members of a dead leader's session 
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import NamedTuple
 
 import psutil
@@ -99,3 +101,11 @@ def end(
         running = [leader for leader in running if leader.process()]
     for leader in left:
         kill_session(leader)
+
+
+def recorded(state: Path) -> dict[str, Identity]:
+    """The identities in a supervisor's state file, in the order of their start."""
+    try:
+        return {name: Identity(*pair) for name, pair in json.loads(state.read_text()).items()}
+    except FileNotFoundError:
+        return {}

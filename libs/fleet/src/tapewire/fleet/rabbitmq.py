@@ -26,7 +26,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from tapewire.broker.permissions import password_hash
 from tapewire.fleet.ports import LOOPBACK, take
 
 NODE_NAME = f"tapewire@{LOOPBACK}"  # a long name of an address: needs no resolver
@@ -92,6 +91,8 @@ class Account:
 
 def administration(admin: Account, vhost: str = "/") -> dict[str, Any]:
     """RabbitMQ's definitions of one administrator and one empty vhost."""
+    from tapewire.broker.permissions import password_hash  # half a second, for tests only
+
     return {
         "vhosts": [{"name": vhost}],
         "users": [

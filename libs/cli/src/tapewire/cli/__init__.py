@@ -1,0 +1,1 @@
+"""The `tapewire` command: start a fleet, speak to it, look into it."""

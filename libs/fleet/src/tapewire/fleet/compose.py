@@ -1,0 +1,147 @@
+"""The fleet under Docker Compose: started, recorded and stopped as the one of processes is."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from tapewire.fleet.launch import AlreadyRunning
+from tapewire.fleet.lock import is_held_by_the_living
+from tapewire.fleet.options import Options
+from tapewire.fleet.ports import LOOPBACK, Claims, assign
+from tapewire.fleet.record import FLEET_FILE, Fleet, Urls, project_root
+
+EDGES = 2  # in docker-compose.yml and haproxy.cfg
+START_TIMEOUT_S = 900  # the first time, images are pulled and built
+STOP_TIMEOUT_S = 180
+ASK_TIMEOUT_S = 60
+
+
+class ComposeFailed(RuntimeError):
+    """Docker Compose did not do what it was asked; its own words came before."""
+
+
+def start(options: Options, *, quiet: bool = False) -> Fleet:
+    """Builds and starts the containers, waits until they are healthy, records the fleet.
+
+    Compose shows its own progress; `quiet` sends that to standard error.
+
+    Raises:
+        AlreadyRunning: nothing was started.
+        ComposeFailed: a container is not healthy, or there are not so many edges.
+    """
+    if options.edges > EDGES:
+        raise ComposeFailed(
+            f"docker-compose.yml has {EDGES} edges; more run as processes: --engine process"
+        )
+    options.run_dir.mkdir(parents=True, exist_ok=True)
+    if is_held_by_the_living(options.run_dir) or _running():
+        raise AlreadyRunning(str(options.run_dir))
+    claims = Claims()
+    port = assign(["dashboard"], claims)["dashboard"]
+    absent = ["edge-2"] if options.edges == 1 else []
+    absent += [] if options.demo else ["trader"]
+    scale = [f"--scale={name}=0" for name in absent]
+    _compose(
+        ["up", "--build", "--detach", "--wait", *scale],
+        timeout_s=START_TIMEOUT_S,
+        environment={"TAPEWIRE_PORT": str(port)},
+        output=2 if quiet else 1,
+    )
+    claims.release()
+    fleet = _fleet(options, port)
+    fleet.write()
+    return fleet
+
+
+def stop(run_dir: Path) -> None:
+    """Stops and removes the containers; what is in the volumes stays.
+
+    Raises:
+        ComposeFailed: Docker refused.
+    """
+    _compose(["down", "--remove-orphans"], timeout_s=STOP_TIMEOUT_S, output=2)
+    (run_dir / FLEET_FILE).unlink(missing_ok=True)
+
+
+def _fleet(options: Options, port: int) -> Fleet:
+    url = f"http://{LOOPBACK}:{port}"
+    secrets = json.loads(_ask(["run", "--rm", "--no-deps", "-T", "secrets", "show"]))
+    address = _ask(["port", "rabbitmq", "5672"]).strip()
+    password = quote(secrets["amqp"]["operator"], safe="")
+    return Fleet(
+        engine="compose",
+        amqp=f"amqp://operator:{password}@{address}/%2F",
+        urls=Urls(edge=(url,), ingest=url, desk=url, risk=url, market=url, dashboard=url),
+        pids=_pids(),
+        jwt_secret=secrets["jwt_secret"],
+        run_dir=options.run_dir,
+        logs=options.logs,
+        demo=options.demo,
+        started_at=datetime.now(UTC),
+    )
+
+
+def _running() -> bool:
+    """Whether the proxy, which is started last, runs."""
+    return bool(_ask(["ps", "--quiet", "--status", "running", "haproxy"]).strip())
+
+
+def _pids() -> dict[str, int]:
+    """The pids of the containers' first processes, by service."""
+    found: dict[str, int] = {}
+    for line in _ask(["ps", "--format", "json"]).splitlines():
+        container: dict[str, Any] = json.loads(line)
+        inspect = ["docker", "inspect", "--format", "{{.State.Pid}}", container["ID"]]
+        pid = subprocess.run(
+            inspect, capture_output=True, text=True, timeout=ASK_TIMEOUT_S, check=True
+        )
+        found[container["Service"]] = int(pid.stdout)
+    return found
+
+
+def _ask(arguments: list[str]) -> str:
+    """What `docker compose …` answers on standard output."""
+    done = subprocess.run(
+        _command(arguments),
+        capture_output=True,
+        text=True,
+        timeout=ASK_TIMEOUT_S,
+        stdin=subprocess.DEVNULL,
+        check=False,
+    )
+    if done.returncode:
+        raise ComposeFailed(f"docker compose {' '.join(arguments)}: {done.stderr.strip()}")
+    return done.stdout
+
+
+def _compose(
+    arguments: list[str],
+    *,
+    timeout_s: float,
+    output: int,
+    environment: dict[str, str] | None = None,
+) -> None:
+    """Runs `docker compose …` with its progress on our descriptor `output`."""
+    done = subprocess.run(
+        _command(arguments),
+        stdin=subprocess.DEVNULL,
+        stdout=output,
+        env={**os.environ, **(environment or {})},
+        timeout=timeout_s,
+        check=False,
+    )
+    if done.returncode:
+        raise ComposeFailed(f"docker compose {arguments[0]} ended with code {done.returncode}")
+
+
+def _command(arguments: list[str]) -> list[str]:
+    root = project_root()
+    if root is None:
+        raise ComposeFailed("docker-compose.yml is in the work tree only; run this from there")
+    return ["docker", "compose", "--project-directory", str(root), *arguments]
