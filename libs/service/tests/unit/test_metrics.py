@@ -125,9 +125,12 @@ def test_a_page_out_of_date_is_noticed(tmp_path: Path, capsys: pytest.CaptureFix
 
 
 def test_every_metric_that_any_code_names_is_declared():
-    declared = {metric.name for metric in metrics.ALL}
+    declared = {metric.name: metric for metric in metrics.ALL}
     literal = re.compile(r"create_\w+\(\s*\"(tapewire\.[\w.]+)\"")
     for folder in ("libs", "services"):
         for path in (ROOT / folder).glob("*/src/**/*.py"):
-            named = set(literal.findall(path.read_text(encoding="utf-8")))
-            assert named <= declared, f"{path}: declare in tapewire.service.metrics"
+            source = path.read_text(encoding="utf-8")
+            for name in literal.findall(source):
+                assert name in declared, f"{path}: declare {name} in tapewire.service.metrics"
+                assert f'unit="{declared[name].unit}"' in source, f"{path}: {name}"
+                assert f'description="{declared[name].description}"' in source, f"{path}: {name}"

@@ -4,7 +4,8 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from typing import Any, TypeAlias
+from time import monotonic
+from typing import Any, NamedTuple, TypeAlias
 
 from aiormq.abc import AbstractChannel, DeliveredMessage
 
@@ -12,6 +13,7 @@ from tapewire.broker.backoff import full_jitter
 from tapewire.broker.declare import declare
 from tapewire.broker.delivery import Delivery, Settlement
 from tapewire.broker.errors import BrokerError
+from tapewire.broker.figures import HANDLE_DURATION, REDELIVERED
 from tapewire.broker.link import CONNECTION_ERRORS, Link, close_channel
 from tapewire.broker.topology import Queue, Thing
 
@@ -95,7 +97,7 @@ class Consumer:
         waits = full_jitter(RETRY_BASE_S, RETRY_CAP_S)
         while not self._draining.is_set():
             self._reason = self._link.health() or "starting"
-            session = _Session(self._handler, self._concurrency, self._draining)
+            session = _Session(self.name, self._handler, self._concurrency, self._draining)
             try:
                 await self._until_connected_or_draining()
                 if self._draining.is_set():
@@ -106,7 +108,7 @@ class Consumer:
                 try:
                     await channel.basic_qos(prefetch_count=self._prefetch)
                     self._reason = None
-                    await session.run(channel, self.name, self._arguments)
+                    await session.run(channel, self._arguments)
                 finally:
                     await close_channel(channel)
             except (*CONNECTION_ERRORS, BrokerError) as error:
@@ -130,26 +132,33 @@ class Consumer:
                 task.cancel()
 
 
+class _Begun(NamedTuple):
+    """A delivery in its handler's hands, since ``at`` (monotonic seconds)."""
+
+    delivery: Delivery
+    task: asyncio.Task[Settlement]
+    at: float
+
+
 class _Session:
     """One consumption over one AMQP channel: from ``basic.consume`` until it ends."""
 
-    def __init__(self, handler: Handler, concurrency: int, draining: asyncio.Event) -> None:
+    def __init__(
+        self, queue: str, handler: Handler, concurrency: int, draining: asyncio.Event
+    ) -> None:
+        self._queue = queue
         self._handler = handler
         self._draining = draining
         self._arrived: asyncio.Queue[Delivery | None] = asyncio.Queue()
-        self._begun: asyncio.Queue[tuple[Delivery, asyncio.Task[Settlement]] | None] = (
-            asyncio.Queue()
-        )
+        self._begun: asyncio.Queue[_Begun | None] = asyncio.Queue()
         self._slots = asyncio.Semaphore(concurrency)
         self.settled = 0
 
-    async def run(
-        self, channel: AbstractChannel, queue: str, arguments: dict[str, Any] | None
-    ) -> None:
+    async def run(self, channel: AbstractChannel, arguments: dict[str, Any] | None) -> None:
         """Consume until drained, or until the channel or a handler fails."""
         channel.closing.add_done_callback(lambda _: self._arrived.put_nowait(None))
         channel.on_consumer_cancel_callbacks.add(lambda _: self._arrived.put_nowait(None))
-        await channel.basic_consume(queue, self._arrive, arguments=arguments)
+        await channel.basic_consume(self._queue, self._arrive, arguments=arguments)
         drain = asyncio.create_task(self._end_on_drain())
         begin = asyncio.create_task(self._begin())
         try:
@@ -161,7 +170,10 @@ class _Session:
             self._abandon()
 
     async def _arrive(self, message: DeliveredMessage) -> None:
-        self._arrived.put_nowait(Delivery.of(message))
+        delivery = Delivery.of(message)
+        if delivery.redelivered:
+            REDELIVERED.add(1, {"queue": self._queue})
+        self._arrived.put_nowait(delivery)
 
     async def _end_on_drain(self) -> None:
         await self._draining.wait()
@@ -172,7 +184,7 @@ class _Session:
             await self._slots.acquire()
             task = asyncio.create_task(self._handle(delivery))
             task.add_done_callback(lambda _: self._slots.release())
-            self._begun.put_nowait((delivery, task))
+            self._begun.put_nowait(_Begun(delivery, task, monotonic()))
         self._begun.put_nowait(None)
 
     async def _handle(self, delivery: Delivery) -> Settlement:
@@ -188,12 +200,15 @@ class _Session:
 
     async def _settle(self, channel: AbstractChannel) -> None:
         while (begun := await self._begun.get()) is not None:
-            delivery, task = begun
-            match await task:
+            settlement = await begun.task
+            HANDLE_DURATION.record(
+                monotonic() - begun.at, {"queue": self._queue, "outcome": settlement.value}
+            )
+            match settlement:
                 case Settlement.ACK:
-                    await channel.basic_ack(delivery.tag, wait=False)
+                    await channel.basic_ack(begun.delivery.tag, wait=False)
                 case Settlement.DEAD_LETTER:
-                    await channel.basic_reject(delivery.tag, requeue=False)
+                    await channel.basic_reject(begun.delivery.tag, requeue=False)
                 case Settlement.REQUEUE:
                     return
             self.settled += 1
@@ -201,4 +216,4 @@ class _Session:
     def _abandon(self) -> None:
         while not self._begun.empty():
             if (begun := self._begun.get_nowait()) is not None:
-                begun[1].cancel()
+                begun.task.cancel()

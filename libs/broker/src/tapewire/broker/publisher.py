@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from time import monotonic
 from typing import Any
 
 from aiormq import spec
@@ -11,6 +12,7 @@ from aiormq.exceptions import PublishError
 from opentelemetry import propagate
 
 from tapewire.broker.errors import BrokerError, NotConfirmed, Unroutable
+from tapewire.broker.figures import CONFIRM_DURATION, NOT_CONFIRMED
 from tapewire.broker.link import CONNECTION_ERRORS, Link, close_channel
 from tapewire.contracts import Event, encode, route
 
@@ -101,18 +103,21 @@ class Publisher:
             correlation_id=correlation_id,
             expiration=None if expiration_ms is None else str(expiration_ms),
         )
+        began = monotonic()
         try:
             async with asyncio.timeout(self.deadline_s if deadline_s is None else deadline_s):
                 await self._write(exchange, routing_key, body, properties, mandatory, message_id)
         except PublishError as error:
+            NOT_CONFIRMED.add(1, {"exchange": exchange, "reason": "unroutable"})
             raise Unroutable(f"{exchange} {routing_key}: no queue is bound") from error
-        except NotConfirmed:
-            raise
         except TimeoutError as error:
+            NOT_CONFIRMED.add(1, {"exchange": exchange, "reason": "deadline"})
             why = self._link.health() or "no confirm by the deadline (is the broker blocking?)"
             raise NotConfirmed(f"{exchange} {routing_key}: {why}") from error
         except (*CONNECTION_ERRORS, BrokerError) as error:
+            NOT_CONFIRMED.add(1, {"exchange": exchange, "reason": "failed"})
             raise NotConfirmed(f"{exchange} {routing_key}: {error or type_name(error)}") from error
+        CONFIRM_DURATION.record(monotonic() - began, {"exchange": exchange})
 
     async def close(self) -> None:
         """Close the AMQP channel; the link stays."""

@@ -44,7 +44,7 @@ CONFIRM_LATENCY = _seconds(
 NOT_CONFIRMED = _counter(
     "broker.not_confirmed",
     "{message}",
-    "Publishes that ended without a confirm; reason is deadline, unroutable or refused",
+    "Publishes that ended without a confirm; reason is deadline, unroutable or failed",
     "exchange",
     "reason",
 )
@@ -53,7 +53,7 @@ REDELIVERED = _counter(
 )
 HANDLE_LATENCY = _seconds(
     "broker.handle.duration",
-    "From a delivery to its settlement; outcome is ack, requeue or dead_letter",
+    "From a handler's start to the settlement; outcome is ack, requeue or dead_letter",
     "queue",
     "outcome",
 )
