@@ -68,9 +68,9 @@ async def ws(websocket: WebSocket) -> None:
             sockets.empty.set()
 
 
-@router.get("/work")
-async def work() -> str:
-    with telemetry.span("work"):
+@router.get("/task")
+async def task() -> str:
+    with telemetry.span("task"):
         return "done"
 
 

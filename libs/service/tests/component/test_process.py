@@ -179,7 +179,7 @@ async def test_a_collector_that_is_away_does_not_hold_up_the_exit(launch: Launch
     process = await launch(TAPEWIRE_OTLP_ENDPOINT="http://127.0.0.1:1")
     url = await process.listening()
     async with httpx.AsyncClient() as http:
-        await http.get(f"{url}/v1/work")
+        await http.get(f"{url}/v1/task")
     process.child.terminate()
     assert await process.exit_status() == 0
     assert process.order("stopped", "spans not sent") == ["stopped", "spans not sent"]
@@ -202,10 +202,10 @@ async def test_spans_go_to_the_collector_that_is_configured(launch: Launch):
         process = await launch(TAPEWIRE_OTLP_ENDPOINT=f"http://127.0.0.1:{port}/")
         url = await process.listening()
         async with httpx.AsyncClient() as http:
-            await http.get(f"{url}/v1/work")
+            await http.get(f"{url}/v1/task")
         process.child.terminate()
         assert await process.exit_status() == 0
         head, body = received.get_nowait()
     assert head.startswith(b"POST /v1/traces ")
     assert b"tapewire-subject" in body
-    assert b"GET /v1/work" in body
+    assert b"GET /v1/task" in body
