@@ -1,0 +1,86 @@
+# CI and people call the same targets. `make help` lists them.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.SUFFIXES:
+MAKEFLAGS += --no-print-directory
+
+BIN := .venv/bin
+SETUP := infra/setup
+ARGS ?=
+# Tests wait for brokers and processes more than they compute.
+PYTEST := $(BIN)/pytest -n auto --maxprocesses 4 --dist loadfile
+UV_COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header
+
+.PHONY: help
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  \033[1mmake %-16s\033[0m %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+##@ Run
+
+.PHONY: demo
+demo: ## Start the fleet with a simulated market and show its events; ARGS="--edges 2 --engine compose"
+	@$(SETUP) demo
+	@$(BIN)/tapewire up $(ARGS)
+
+.PHONY: stop
+stop: ## Stop the fleet
+	@if [ -x $(BIN)/tapewire ]; then $(BIN)/tapewire down; fi
+
+.PHONY: doctor
+doctor: ## Say what is installed, reachable, declared, and what to do about the rest
+	@$(SETUP) python
+	@$(BIN)/tapewire doctor
+
+.PHONY: dashboard
+dashboard: ## Build the dashboard, if its sources changed
+	@$(SETUP) web
+
+##@ Check
+
+.PHONY: test
+test: test-process test-containers test-web ## Run all tests, on both engines where this machine has both
+
+.PHONY: test-process
+test-process: dev ## Run all tests with RabbitMQ and the fleet as local processes; ARGS="-k inbox"
+	$(PYTEST) -m "not containers" libs services examples $(ARGS)
+	TAPEWIRE_TEST_ENGINES=process $(BIN)/pytest -m "not containers" tests-integration $(ARGS)
+
+.PHONY: test-containers
+test-containers: dev ## Run the tests that use containers: RabbitMQ 4, the fleet's images
+	$(PYTEST) -m containers libs services $(ARGS)
+	TAPEWIRE_TEST_ENGINES=containers $(BIN)/pytest tests-integration $(ARGS)
+
+.PHONY: test-web
+test-web: dev ## Run the tests of the TypeScript SDK and the dashboard
+	@if [ -d node_modules ]; then npm test; else echo "NOT TESTED: there is no npm"; fi
+
+.PHONY: check
+check: dev ## Lint, format check, types, import rules
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+	@if [ -d node_modules ]; then set -ex; npx pyright; npm run --silent typecheck; \
+	else echo "NOT CHECKED: types need npm (Node.js 20.19 or later)"; fi
+
+.PHONY: format
+format: dev ## Format the code, mend what can be mended
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+##@ Keep
+
+.PHONY: dev
+dev:
+	@$(SETUP) dev
+
+.PHONY: lock
+lock: dev ## Write the lock files anew from pyproject.toml; UPGRADE=1 takes the newest versions
+	$(UV_COMPILE) $(if $(UPGRADE),--upgrade) --extra fleet -o requirements.lock pyproject.toml
+	$(UV_COMPILE) $(if $(UPGRADE),--upgrade) --extra fleet --group dev -c requirements.lock -o requirements-dev.lock pyproject.toml
+	$(UV_COMPILE) $(if $(UPGRADE),--upgrade) --group setup -o requirements-setup.lock
+
+.PHONY: clean
+clean: stop ## Stop the fleet and remove everything that was made: environments, data, caches
+	rm -rf .venv .run node_modules .ruff_cache .pytest_cache .hypothesis .import_linter_cache test-results
+	rm -rf services/dashboard/dist libs/client-web/dist
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
