@@ -2,9 +2,9 @@
 
 | fixture | broker |
 |---|---|
-| `broker_url` | the RabbitMQ of this machine as a private node, or a container where there is none |
+| `broker_url` | RabbitMQ of this machine as a private node; a container where there is none |
 | `any_broker_url` | the test runs on both: this machine's, and RabbitMQ 4 in a container |
-| `broker` | as `broker_url`, with `url`, `add_vhost()` and, on a private node, `eval()` |
+| `broker` | as `broker_url`, with `url()`, `add_vhost()` and, on a private node, `eval()` |
 
 A broker starts when the first test asks for it. pytest-xdist's workers share one: the first to
 come starts it, the last to go stops it, under a file lock.
@@ -20,7 +20,7 @@ import secrets
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -42,10 +42,21 @@ START_TIMEOUT_S = 90.0  # two loaded cores; an image pull comes before it
 class Broker(Protocol):
     """What tests use of a running RabbitMQ."""
 
-    def url(self, vhost: str = "/") -> str: ...
-    def add_vhost(self, name: str) -> str: ...
-    def delete_vhost(self, name: str) -> None: ...
-    def import_definitions(self, document: Mapping[str, Any]) -> None: ...
+    def url(self, vhost: str = "/") -> str:
+        """The administrator's AMQP URL of a vhost."""
+        ...
+
+    def add_vhost(self, name: str) -> str:
+        """Adds a vhost in which the administrator may do everything; returns its URL."""
+        ...
+
+    def delete_vhost(self, name: str) -> None:
+        """Deletes a vhost with everything in it."""
+        ...
+
+    def import_definitions(self, document: Mapping[str, Any]) -> None:
+        """Imports RabbitMQ's definitions: vhosts, users, topology."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -59,21 +70,26 @@ class ContainerBroker:
     password: str
 
     def url(self, vhost: str = "/") -> str:
+        """The administrator's AMQP URL of a vhost."""
         return f"amqp://tapewire:{self.password}@{self.host}:{self.amqp_port}/{quote(vhost, '')}"
 
     def add_vhost(self, name: str) -> str:
+        """Adds a vhost; its creator may do everything in it."""
         self._request("PUT", name).raise_for_status()
         return self.url(name)
 
     def delete_vhost(self, name: str) -> None:
+        """Deletes a vhost with everything in it."""
         self._request("DELETE", name).raise_for_status()
 
     def import_definitions(self, document: Mapping[str, Any]) -> None:
+        """Imports definitions."""
         url = f"http://{self.host}:{self.http_port}/api/definitions"
         answer = httpx.post(url, json=document, auth=("tapewire", self.password), timeout=30)
         answer.raise_for_status()
 
     def is_ready(self) -> bool:
+        """Whether the management API answers."""
         with contextlib.suppress(httpx.HTTPError):
             return self._request("GET", "/").is_success
         return False
@@ -147,7 +163,7 @@ def _start_container(directory: Path) -> dict[str, Any]:
     )
     container.start()
     wrapped = container.get_wrapped_container()
-    state = {
+    state: dict[str, Any] = {
         "id": wrapped.id,
         "host": container.get_container_host_ip(),
         "amqp_port": int(container.get_exposed_port(5672)),
@@ -176,7 +192,7 @@ def _shared(
     factory: pytest.TempPathFactory,
     start: Callable[[Path], dict[str, Any]],
     stop: Callable[[dict[str, Any]], None],
-) -> Iterator[tuple[Path, dict[str, Any]]]:
+) -> Generator[tuple[Path, dict[str, Any]]]:
     """A thing that the run's workers share: started by the first, stopped by the last."""
     base = factory.getbasetemp()
     if "PYTEST_XDIST_WORKER" in os.environ:
@@ -184,7 +200,9 @@ def _shared(
     directory = base / name
     book, lock = base / f"{name}.json", FileLock(base / f"{name}.lock")
     with lock:
-        held = json.loads(book.read_text()) if book.exists() else {"users": 0}
+        held: dict[str, Any] = {"users": 0}
+        if book.exists():
+            held = json.loads(book.read_text())
         if held["users"] == 0:
             directory.mkdir(exist_ok=True)
             held["state"] = start(directory)

@@ -59,7 +59,7 @@ class Board:
             if kind == "market_data":
                 prices.append(f"{key} ", style="bold").append(f"{price(message['last'])}   ")
                 continue
-            data = message.get("data") or {}
+            data: Mapping[str, Any] = message.get("data") or {}
             sessions.append(f"{key} ", style="bold").append(f"{message['status']} P&L ")
             sessions.append_text(money(data.get("currentPnL", 0)))
             used = data.get("lossLimitUtilization")

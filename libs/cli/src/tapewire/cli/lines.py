@@ -27,7 +27,8 @@ def price(value: Any) -> str:
 
 
 def _decision(message: Fields) -> Text:
-    decision, market = message["decision"], message.get("marketData") or {}
+    decision = message["decision"]
+    market: Fields = message.get("marketData") or {}
     text = Text(decision.upper().replace("_", " "), style=DECISIONS.get(decision, ""))
     if market:
         text.append(f" {market['symbol']} @ {price(market['price'])}", style="default")
@@ -66,7 +67,7 @@ def _alert(message: Fields) -> Text:
 
 
 def _completed(message: Fields) -> Text:
-    summary = message.get("summary") or {}
+    summary: Fields = message.get("summary") or {}
     text = Text(f"{message['status']}  {message.get('reason') or ''}".rstrip())
     if "finalPnL" in summary:
         text.append("  P&L ").append_text(money(summary["finalPnL"]))

@@ -95,7 +95,7 @@ def _texts(event: str | None, file: Path | None) -> Iterator[str]:
 def split(text: str) -> list[str]:
     """The events in `text`: a JSON object, a JSON array of objects, or NDJSON."""
     try:
-        whole = json.loads(text)
+        whole: dict[str, Any] | list[Any] = json.loads(text)
     except ValueError:
         return [line for line in text.splitlines() if line.strip()]
     return [json.dumps(item) for item in whole] if isinstance(whole, list) else [text]

@@ -118,8 +118,9 @@ async def watch(
         client.on_state(_teller(board))
     try:
         await client.connect()
-        for channel, code in client.rejected.items() if board else ():
-            board.note(f"{channel}: {code}", "yellow")
+        if board is not None:
+            for channel, code in client.rejected.items():
+                board.note(f"{channel}: {code}", "yellow")
         ended = asyncio.create_task(client.wait_closed())
         told = asyncio.create_task(done.wait())
         await asyncio.wait([ended, told], return_when=asyncio.FIRST_COMPLETED)

@@ -6,6 +6,7 @@ import json
 import secrets
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 from tapewire.broker.permissions import USERS
 from tapewire.fleet.files import write_private
@@ -23,7 +24,7 @@ class Keyring:
     @classmethod
     def open(cls, path: Path) -> Keyring:
         """The keyring in the file `path`; what is missing in it is drawn and written there."""
-        known = json.loads(path.read_text()) if path.exists() else {}
+        known: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
         broker = {user: secrets.token_urlsafe(SECRET_BYTES) for user in USERS}
         keyring = cls(
             jwt_secret=known.get("jwt_secret", secrets.token_urlsafe(SECRET_BYTES)),

@@ -78,10 +78,10 @@ class Claims:
         """Claims `port` for as long as this process lives; False when another fleet has it."""
         path = self._directory / f"tapewire-port-{port}.lock"
         try:
-            try:
-                descriptor = os.open(path, os.O_RDONLY)  # perhaps another user's
-            except FileNotFoundError:
-                descriptor = os.open(path, os.O_RDONLY | os.O_CREAT, 0o644)
+            descriptor = os.open(path, os.O_RDONLY)  # perhaps another user's
+        except FileNotFoundError:
+            descriptor = os.open(path, os.O_RDONLY | os.O_CREAT, 0o644)
+        try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             os.close(descriptor)

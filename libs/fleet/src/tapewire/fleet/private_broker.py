@@ -82,7 +82,7 @@ def serve(directory: Path, watch: int | None) -> int:
     """Runs the node until SIGTERM or until the process `watch` is gone."""
     asked_to_stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, lambda *_: asked_to_stop.set())
+        signal.signal(number, lambda _number, _frame: asked_to_stop.set())
     watched = psutil.Process(watch) if watch else None
     try:
         running = RunningNode(Node.create(directory))

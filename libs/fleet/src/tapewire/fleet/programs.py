@@ -148,7 +148,7 @@ def _trader(common: Mapping[str, str], urls: Urls, amqp: str, options: Options) 
         "TAPEWIRE_USER": DEMO_USER,
     }
     script = root / "examples" / "paper_trader.py"
-    return Program("trader", (sys.executable, str(script)), common | env, options.run_dir)
+    return Program("trader", (sys.executable, str(script)), {**common, **env}, options.run_dir)
 
 
 def _http_ready(url: str) -> Ready:
