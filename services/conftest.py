@@ -1,10 +1,29 @@
-"""What the services' component tests share: a cable to the broker, and taps on its exchanges."""
+"""What the services' component tests share: a cable to the broker, taps on its exchanges, SQL.
+
+| fixture | what |
+|---|---|
+| `cable` | the way to the test's vhost, which the test can cut and unplug |
+| `rabbit` | the test's own connection: taps, publishing, queue depths |
+| `until` | waits for a condition, with a deadline |
+| `postgres_url` | a fresh database on this machine's PostgreSQL, or on one in a container |
+| `database_url` | the test runs on both: SQLite and PostgreSQL |
+"""
 
 import asyncio
+import os
+import secrets
+import shutil
+import socket
+import subprocess
+import tempfile
+import threading
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 from contextlib import suppress
+from pathlib import Path
+from typing import Any
 
+import asyncpg
 import pytest
 from yarl import URL
 
@@ -162,3 +181,129 @@ def until() -> Callable[[Callable[[], object]], Awaitable[None]]:
             await asyncio.sleep(0.01)
 
     return wait
+
+
+POSTGRES_IMAGE = os.environ.get("TAPEWIRE_TEST_POSTGRES_IMAGE", "postgres:17")
+
+
+@pytest.fixture(scope="session")
+def _postgres_server() -> Iterator[str]:
+    """The URL of a PostgreSQL server without a database's name."""
+    if (binaries := _postgres_binaries()) is not None:
+        yield from _local_postgres(binaries)
+    else:
+        yield from _postgres_in_a_container()
+
+
+@pytest.fixture
+def postgres_url(_postgres_server: str) -> Iterator[str]:
+    """The URL of a fresh database."""
+    name = f"test_{secrets.token_hex(6)}"
+    _apart(_execute(f"{_postgres_server}/postgres", f"CREATE DATABASE {name}"))
+    yield f"{_postgres_server}/{name}"
+    _apart(_execute(f"{_postgres_server}/postgres", f"DROP DATABASE {name} WITH (FORCE)"))
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """A fresh database of either kind."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/test.sqlite3"
+    return request.getfixturevalue("postgres_url")
+
+
+def _postgres_binaries() -> Path | None:
+    """The newest PostgreSQL of this machine; Debian keeps it off the PATH."""
+    if (found := shutil.which("initdb")) is not None:
+        return Path(found).parent
+    versions = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
+    return versions[-1].parent if versions else None
+
+
+def _local_postgres(binaries: Path) -> Iterator[str]:
+    # PostgreSQL refuses to run as root; Debian's package made the user postgres for it.
+    user: dict[str, Any] = {}
+    if os.geteuid() == 0:
+        user = {"user": "postgres", "group": "postgres", "extra_groups": []}
+    directory = Path(tempfile.mkdtemp(prefix="tapewire-postgres-"))
+    try:
+        if user:
+            shutil.chown(directory, "postgres", "postgres")
+        data = directory / "data"
+        initdb = [binaries / "initdb", "-D", data, "-U", "tapewire", "-A", "trust", "--no-sync"]
+        subprocess.run(initdb, check=True, capture_output=True, cwd="/", timeout=60, **user)
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        options = {"port": port, "listen_addresses": "127.0.0.1", "fsync": "off"}
+        options |= {"unix_socket_directories": str(directory)}
+        server = subprocess.Popen(
+            [binaries / "postgres", "-D", data, *(f"--{k}={v}" for k, v in options.items())],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            cwd="/",
+            **user,
+        )
+        url = f"postgresql://tapewire@127.0.0.1:{port}"
+        try:
+            _apart(_until_it_answers(f"{url}/postgres"))
+            yield url
+        finally:
+            server.terminate()
+            server.wait(30)
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+def _postgres_in_a_container() -> Iterator[str]:
+    os.environ["TESTCONTAINERS_RYUK_DISABLED"] = "true"  # stopped below
+    import docker
+    from testcontainers.community.postgres import PostgresContainer
+
+    try:
+        docker.from_env(timeout=5).ping()
+    except Exception as error:
+        pytest.skip(
+            f"NOT TESTED on PostgreSQL: it is not installed, and no Docker engine answers "
+            f"({type(error).__name__})"
+        )
+    with PostgresContainer(POSTGRES_IMAGE, driver=None) as container:
+        yield container.get_connection_url().rpartition("/")[0]
+
+
+async def _until_it_answers(url: str) -> None:
+    deadline = time.monotonic() + PATIENCE_S
+    while True:
+        try:
+            await _execute(url, "SELECT 1")
+            return
+        except (OSError, asyncpg.PostgresError):
+            if time.monotonic() > deadline:
+                raise
+            await asyncio.sleep(0.1)
+
+
+async def _execute(url: str, statement: str) -> None:
+    connection = await asyncpg.connect(url, timeout=PATIENCE_S)
+    try:
+        await connection.execute(statement)
+    finally:
+        await connection.close()
+
+
+def _apart(coroutine: Coroutine[Any, Any, None]) -> None:
+    """Run it in an event loop of its own, away from the one of the tests."""
+    failed: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            asyncio.run(coroutine)
+        except BaseException as error:
+            failed.append(error)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join()
+    if failed:
+        raise failed[0]

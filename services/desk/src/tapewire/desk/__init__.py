@@ -1,0 +1,1 @@
+"""What a trader finds when they sit down: sessions, notifications, preferences; the mailroom."""

@@ -1,0 +1,85 @@
+"""Desk, composed: what it consumes, what it serves, and what it works with."""
+
+from datetime import timedelta
+from pathlib import Path
+
+from fastapi import FastAPI
+
+from tapewire.auth import AuthSettings, Verifier
+from tapewire.broker import Consumer, Link, Publisher, Role, responder, topology
+from tapewire.desk import http, mailroom, scribe
+from tapewire.desk.cleaning import Cleaning
+from tapewire.desk.mailroom import Mailroom
+from tapewire.desk.outbox import Outbox
+from tapewire.desk.scribe import Scribe
+from tapewire.desk.settings import DeskSettings
+from tapewire.desk.snapshot import Snapshots
+from tapewire.service import create_app
+from tapewire.service.database import Database, engine_from
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+DESCRIPTION = """\
+What a trader finds when they sit down: where every session stands, what was notified and what of
+it is read, and how they want to be notified.
+"""
+
+
+def build(settings: DeskSettings, auth: AuthSettings) -> FastAPI:
+    """Return the application.
+
+    | in | handler | prefetch, side by side |
+    |---|---|---|
+    | queue `desk.events` | `Scribe.handle`, up to 128 in one commit | 256, 128 |
+    | queue `mailroom` | `Mailroom.handle` | 1, 1 |
+    | queue `desk.snapshot` (requests) | `Snapshots.answer` | 32, 16 |
+    | table `outbox` | `Outbox` | one by one |
+    | HTTP `/v1/…` | `http.routes` | |
+    """
+    database = Database(engine_from(settings, "desk"), MIGRATIONS)
+    publishing = Link(settings.amqp_url, Role.PUBLISH, name="desk")
+    consuming = Link(settings.amqp_url, Role.CONSUME, name="desk")
+    declaring = Link(settings.amqp_url, Role.TOPOLOGY, name="desk")
+    publisher = Publisher(publishing, deadline_s=settings.desk_confirm_deadline_s)
+    outbox = Outbox(database.engine, publisher)
+    writing = Scribe(database.engine)
+    events = Consumer(
+        consuming,
+        topology.DESK_EVENTS,
+        writing.handle,
+        prefetch=scribe.PREFETCH,
+        concurrency=scribe.BATCH,
+        also=topology.FLEET,
+    )
+    mail = Consumer(
+        consuming,
+        topology.MAILROOM,
+        Mailroom(declaring, publisher, queue_type=settings.inbox_queue_type).handle,
+        prefetch=mailroom.PREFETCH,
+        also=topology.FLEET,
+    )
+    answers = responder(
+        consuming, publisher, topology.DESK_SNAPSHOT, Snapshots(database.engine).answer
+    )
+    verifier = Verifier.from_settings(auth)
+    app = create_app(
+        settings,
+        service="desk",
+        components=(
+            database,
+            verifier,
+            publishing,
+            consuming,
+            declaring,
+            outbox,
+            writing,
+            Cleaning(database.engine, keep=timedelta(days=settings.desk_keep_days)),
+            events,
+            mail,
+            answers,
+        ),
+        routers=(http.routes(http.Rim(database.engine, outbox)),),
+        title="Tapewire desk",
+        description=DESCRIPTION,
+    )
+    app.state.verifier = verifier
+    return app

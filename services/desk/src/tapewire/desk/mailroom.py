@@ -1,0 +1,150 @@
+"""The mailroom: opens the inbox of a user who has none, and puts into it what came for them.
+
+What `tw.inbox` can route to no inbox arrives in the queue `mailroom`, in order. Of each delivery:
+
+1. the inbox is declared, bound for notices to everyone (`all.#`), but not yet for its user;
+2. the message is published straight to it, mandatory, and confirmed;
+3. if nothing else waits in the mailroom, every inbox opened so far is bound for its user
+   (`<user>.#`): from then on alerts go there directly;
+4. the delivery is acked.
+
+The last binding comes last because it is the one that lets an alert overtake those that still
+wait here. Until it stands, every alert of the user takes its turn in the mailroom. What remains is
+an alert that reaches the mailroom between the look at its depth and the binding (a millisecond):
+one that is raised after it may then come before it. Nothing is lost either way, and the same holds
+when an edge opens the inbox first, because its user has just connected: new alerts are then shown
+at once, and those in the mailroom as soon as desk comes to them.
+"""
+
+import json
+import logging
+import time
+from typing import Final
+
+from aiormq.abc import AbstractChannel
+from aiormq.exceptions import ChannelNotFoundEntity
+
+from tapewire.broker import (
+    CONNECTION_ERRORS,
+    Delivery,
+    Link,
+    NotConfirmed,
+    Publisher,
+    Settlement,
+    topology,
+)
+from tapewire.broker.topology import Queue, QueueType
+from tapewire.contracts import EVERYONE, NotReversible, escape, unescape
+from tapewire.service import metrics
+
+log = logging.getLogger(__name__)
+
+PREFETCH: Final = 1  # one at a time keeps the order, also when a delivery has to come again
+BIND_AFTER_S: Final = 5.0  # also when the mailroom never empties: desk is not the way for ever
+ROUTING_KEY: Final = "x-routing-key"
+"""Header of a forwarded message: the key that it was published with; its own is the queue."""
+
+
+class UnknownRecipient(ValueError):
+    """Neither routing key nor body says whose message it is."""
+
+    settlement = Settlement.DEAD_LETTER
+
+
+def recipient(delivery: Delivery) -> str:
+    """Return the user whose message it is, `all` for everyone.
+
+    Raises:
+        UnknownRecipient: it cannot be told.
+    """
+    word = delivery.routing_key.partition(".")[0]
+    if word == EVERYONE:
+        return EVERYONE
+    try:
+        try:
+            return unescape(word)
+        except NotReversible:
+            user = json.loads(delivery.body)["userId"]
+            if escape(user) == word:
+                return user
+    except (ValueError, KeyError, TypeError) as error:
+        raise UnknownRecipient(f"{word!r} is no user: {error}") from error
+    raise UnknownRecipient(f"{word!r} is not the digest of {user!r}")
+
+
+class Mailroom:
+    """Handles deliveries of the queue `mailroom`, one at a time.
+
+    Args:
+        link: of role topology; a refused declaration closes the AMQP channel it was made on.
+        publisher: for the messages.
+        queue_type: of the inboxes that it opens.
+    """
+
+    def __init__(self, link: Link, publisher: Publisher, *, queue_type: QueueType) -> None:
+        self._link = link
+        self._publisher = publisher
+        self._queue_type: QueueType = queue_type
+        self._channel: AbstractChannel | None = None
+        self._unbound: dict[str, float] = {}
+
+    async def handle(self, delivery: Delivery) -> Settlement:
+        """Return what is to become of a delivery, once its message is in an inbox."""
+        user = recipient(delivery)
+        if user == EVERYONE:
+            # Nobody has an inbox yet. It is in the history, where users who come later find it.
+            log.info("a notice for everyone came before the first user")
+            return Settlement.ACK
+        inbox = topology.inbox(user, queue_type=self._queue_type)
+        try:
+            await self._open(inbox)
+            await self._forward(delivery, inbox)
+            await self._bind_if_quiet(user)
+        except (NotConfirmed, *CONNECTION_ERRORS) as error:
+            log.warning("not put into an inbox, it comes again: %s", error or type(error).__name__)
+            return Settlement.REQUEUE
+        metrics.counter(metrics.MAILROOM_FORWARDED).add(1)
+        return Settlement.ACK
+
+    async def _open(self, inbox: Queue) -> None:
+        """Declare an inbox that is not there; bind it for everyone's notices."""
+        channel = await self._open_channel()
+        try:
+            await channel.queue_declare(inbox.name, passive=True)
+        except ChannelNotFoundEntity:
+            channel = await self._open_channel()
+            await channel.queue_declare(inbox.name, durable=True, arguments=dict(inbox.arguments))
+            metrics.counter(metrics.MAILROOM_OPENED).add(1)
+        for binding in inbox.bindings[:-1]:
+            await channel.queue_bind(inbox.name, binding.source, routing_key=binding.routing_key)
+
+    async def _forward(self, delivery: Delivery, inbox: Queue) -> None:
+        await self._publisher.publish(
+            "",
+            inbox.name,
+            delivery.body,
+            type=delivery.type,
+            message_id=delivery.message_id,
+            timestamp=delivery.timestamp,
+            headers=delivery.headers | {ROUTING_KEY: delivery.routing_key},
+            mandatory=True,
+        )
+
+    async def _bind_if_quiet(self, user: str) -> None:
+        """Bind the inboxes opened so far for their users, unless more mail waits."""
+        now = time.monotonic()
+        self._unbound.setdefault(user, now)
+        channel = await self._open_channel()
+        told = await channel.queue_declare(topology.MAILROOM.name, passive=True)
+        quiet = not told.message_count
+        for name, since in list(self._unbound.items()):
+            if quiet or now - since > BIND_AFTER_S:
+                inbox = topology.inbox(name, queue_type=self._queue_type)
+                own = inbox.bindings[-1]
+                await channel.queue_bind(inbox.name, own.source, routing_key=own.routing_key)
+                del self._unbound[name]
+
+    async def _open_channel(self) -> AbstractChannel:
+        if self._channel is None or self._channel.is_closed:
+            self._channel = await self._link.channel(timeout_s=self._publisher.deadline_s)
+        return self._channel

@@ -1,0 +1,148 @@
+"""Notifications: the history of a user, what of it is read, and marks that all devices see."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import ColumnElement, Row, delete, exists, func, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from tapewire.contracts import EVERYONE, NotificationRead, new_id
+from tapewire.desk import outbox
+from tapewire.desk.ledger import upsert_into
+from tapewire.desk.tables import EVENTS, READERS, READS
+
+MAX_PAGE: Final = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Notification:
+    """One notification as its user sees it."""
+
+    seq: int
+    id: str
+    type: str
+    level: str
+    session: str | None
+    at: datetime
+    read: bool
+    body: str
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Some notifications, newest first; ``cursor`` leads to those before, None at the end."""
+
+    items: tuple[Notification, ...]
+    cursor: int | None
+    unread: int
+
+
+async def page(
+    connection: AsyncConnection,
+    user: str,
+    *,
+    before: int | None = None,
+    limit: int = 50,
+    unread_only: bool = False,
+) -> Page:
+    """Return a page of a user's history, their own notifications and those for everyone."""
+    unread = _unread(user)
+    query = (
+        select(EVENTS, unread.label("unread"))
+        .where(_visible(user))
+        .order_by(EVENTS.c.seq.desc())
+        .limit(limit + 1)
+    )
+    if before is not None:
+        query = query.where(EVENTS.c.seq < before)
+    if unread_only:
+        query = query.where(unread)
+    rows = (await connection.execute(query)).all()
+    items = tuple(_notification(row) for row in rows[:limit])
+    more = len(rows) > limit
+    return Page(items, items[-1].seq if more else None, await unread_count(connection, user))
+
+
+async def unread_count(connection: AsyncConnection, user: str) -> int:
+    """Return how many notifications the user has not read."""
+    query = select(func.count()).select_from(EVENTS).where(_visible(user), _unread(user))
+    return await connection.scalar(query) or 0
+
+
+async def mark_read(
+    connection: AsyncConnection, user: str, event_id: str, *, now: datetime
+) -> int | None:
+    """Mark one as read and put word of it into the outbox, unless it was read before.
+
+    Returns:
+        How many are unread now; None when the user has no such notification.
+    """
+    await _take_turns(connection, user)
+    query = select(EVENTS.c.seq, _unread(user).label("unread")).where(
+        _visible(user), EVENTS.c.event_id == event_id
+    )
+    found = (await connection.execute(query)).all()
+    if not found:
+        return None
+    marks = [{"user_id": user, "seq": row.seq, "read_at": now} for row in found if row.unread]
+    if marks:
+        await connection.execute(READS.insert(), marks)
+    unread = await unread_count(connection, user)
+    if marks:
+        await _tell(connection, user, now, ids=[event_id], unread_count=unread)
+    return unread
+
+
+async def mark_all_read(connection: AsyncConnection, user: str, *, now: datetime) -> int:
+    """Mark everything as read and put word of it into the outbox; return how many were not."""
+    await _take_turns(connection, user)
+    before = await unread_count(connection, user)
+    if before == 0:
+        return 0
+    newest = await connection.scalar(select(func.max(EVENTS.c.seq)).where(_visible(user)))
+    await connection.execute(
+        READERS.update().where(READERS.c.user_id == user).values(read_through=newest)
+    )
+    await connection.execute(delete(READS).where(READS.c.user_id == user, READS.c.seq <= newest))
+    await _tell(connection, user, now, ids=[], all=True, unread_count=0)
+    return before
+
+
+async def _tell(connection: AsyncConnection, user: str, now: datetime, **said: Any) -> None:
+    event = NotificationRead(id=new_id(), timestamp=now, user_id=user, **said)
+    await outbox.write(connection, event, now=now)
+
+
+async def _take_turns(connection: AsyncConnection, user: str) -> None:
+    """Let one transaction at a time change a user's marks: each then counts what the last left."""
+    await connection.execute(
+        upsert_into(connection, READERS)
+        .values(user_id=user, read_through=0)
+        .on_conflict_do_update(index_elements=["user_id"], set_={"user_id": user})
+    )
+
+
+def _visible(user: str) -> ColumnElement[bool]:
+    return EVENTS.c.level.is_not(None) & EVENTS.c.user_id.in_((user, EVERYONE))
+
+
+def _unread(user: str) -> ColumnElement[bool]:
+    through = func.coalesce(
+        select(READERS.c.read_through).where(READERS.c.user_id == user).scalar_subquery(), 0
+    )
+    marked = exists().where(READS.c.user_id == user, READS.c.seq == EVENTS.c.seq)
+    return (EVENTS.c.seq > through) & ~marked
+
+
+def _notification(row: Row[Any]) -> Notification:
+    return Notification(
+        seq=row.seq,
+        id=row.event_id,
+        type=row.type,
+        level=row.level,
+        session=row.session_id,
+        at=row.at,
+        read=not row.unread,
+        body=row.body,
+    )

@@ -1,0 +1,126 @@
+"""Handles `desk.events`: many events in one transaction, each settled when it is committed."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import Final
+
+from sqlalchemy import text
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from tapewire.broker import Delivery, Settlement
+from tapewire.contracts import InvalidEvent, parse_event
+from tapewire.desk.entry import Entry, entry_of
+from tapewire.desk.ledger import enter
+from tapewire.service import metrics
+
+log = logging.getLogger(__name__)
+
+BATCH: Final = 128  # events in one commit: a flush to the disk costs more than entering them
+PREFETCH: Final = 2 * BATCH  # the next batch is here when this one is committed
+TRIES: Final = 3  # of one event by itself, while the database answers; then it is set aside
+
+Waiting = tuple[Entry, asyncio.Future[Settlement]]
+
+
+class Scribe:
+    """Enters what comes in, in order of arrival, as many at a time as are waiting.
+
+    The handler returns once the transaction with its event is committed. When the database is
+    away, everything comes again; when it refuses a batch, its events are entered one by one, and
+    the one that it still refuses goes to `tw.dead`, so that it does not stop those behind it.
+    """
+
+    name = "scribe"
+
+    def __init__(
+        self, engine: AsyncEngine, *, now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    ) -> None:
+        self._engine = engine
+        self._now = now
+        self._waiting: asyncio.Queue[Waiting] = asyncio.Queue()
+        self._task: asyncio.Task[None] | None = None
+
+    async def handle(self, delivery: Delivery) -> Settlement:
+        """Return what is to become of a delivery, after the commit."""
+        try:
+            entry = entry_of(parse_event(delivery.body))
+        except InvalidEvent as error:
+            log.error("no event: %s", error, extra={"type": delivery.type})
+            return Settlement.DEAD_LETTER
+        done: asyncio.Future[Settlement] = asyncio.get_running_loop().create_future()
+        self._waiting.put_nowait((entry, done))
+        return await done
+
+    async def start(self) -> None:
+        """Begin to write."""
+        self._task = asyncio.create_task(self._keep(), name=self.name)
+
+    async def drain(self) -> None:
+        """Nothing to finish: the consumer waits for each of its deliveries."""
+
+    async def stop(self) -> None:
+        """Stop; what is not committed comes again."""
+        if self._task is not None:
+            self._task.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._task
+
+    def health(self) -> str | None:
+        """Return None: the database speaks for itself."""
+        return None
+
+    async def _keep(self) -> None:
+        while True:
+            batch = [await self._waiting.get()]
+            while len(batch) < BATCH and not self._waiting.empty():
+                batch.append(self._waiting.get_nowait())
+            # Whoever was cancelled while waiting gets it again: its delivery was given back.
+            batch = [(entry, done) for entry, done in batch if not done.cancelled()]
+            for (_, done), settlement in zip(batch, await self._settle(batch), strict=True):
+                if not done.done():
+                    done.set_result(settlement)
+
+    async def _settle(self, batch: Sequence[Waiting]) -> list[Settlement]:
+        entries = [entry for entry, _ in batch]
+        try:
+            await self._commit(entries)
+        except Exception as error:
+            if not await self._answers():
+                log.warning("events not entered: %s", error)
+                return [Settlement.REQUEUE] * len(batch)
+            log.warning("batch refused, entering one by one: %s", error)
+            return [await self._settle_one(entry) for entry in entries]
+        return [Settlement.ACK] * len(batch)
+
+    async def _settle_one(self, entry: Entry) -> Settlement:
+        for _ in range(TRIES):
+            try:
+                await self._commit([entry])
+            except Exception:
+                if not await self._answers():
+                    return Settlement.REQUEUE
+                log.exception("event refused by the database", extra={"type": entry.type})
+            else:
+                return Settlement.ACK
+        return Settlement.DEAD_LETTER
+
+    async def _commit(self, entries: list[Entry]) -> None:
+        if not entries:
+            return
+        async with self._engine.begin() as connection:
+            new = await enter(connection, entries, now=self._now())
+        for entry in new:
+            if entry.level is not None:
+                metrics.counter(metrics.NOTIFICATIONS).add(1, {"type": entry.type})
+
+    async def _answers(self) -> bool:
+        try:
+            async with asyncio.timeout(5), self._engine.connect() as connection:
+                await connection.execute(text("SELECT 1"))
+        except (SQLAlchemyError, OSError, TimeoutError):
+            return False
+        return True

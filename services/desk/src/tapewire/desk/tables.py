@@ -1,0 +1,130 @@
+"""Desk's tables. Bodies are client messages, kept as they came."""
+
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    DateTime,
+    Dialect,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+from sqlalchemy.types import TypeDecorator
+
+METADATA: Final = MetaData()
+ID: Final = String(64)  # contracts.ids.MAX_ID_LENGTH
+SEQ: Final = BigInteger().with_variant(Integer, "sqlite")  # SQLite numbers INTEGER keys only
+
+
+class Instant(TypeDecorator[datetime]):
+    """An aware datetime in UTC, also on SQLite, which keeps no offset."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Return UTC."""
+        return None if value is None else value.astimezone(UTC)
+
+    def process_result_value(self, value: Any | None, dialect: Dialect) -> datetime | None:
+        """Return an aware datetime."""
+        return None if value is None else value.replace(tzinfo=value.tzinfo or UTC)
+
+
+EVENTS: Final = Table(
+    "events",
+    METADATA,
+    # In order of arrival. AUTOINCREMENT: a number is never given twice, also after a clean-up.
+    Column("seq", SEQ, primary_key=True, autoincrement=True),
+    Column("user_id", ID, nullable=False),  # or `all`
+    Column("event_id", ID, nullable=False),
+    Column("type", String(64), nullable=False),
+    Column("session_id", ID),
+    Column("level", String(16)),  # of what is a notification; else NULL
+    Column("at", Instant, nullable=False),  # when it happened
+    Column("received_at", Instant, nullable=False),
+    Column("body", Text, nullable=False),
+    UniqueConstraint("user_id", "event_id", name="events_identity"),
+    Index("events_session", "user_id", "session_id", "type", "seq"),
+    Index("events_received", "received_at"),
+    sqlite_autoincrement=True,
+)
+Index(
+    "events_notifications",
+    EVENTS.c.user_id,
+    EVENTS.c.seq,
+    sqlite_where=EVENTS.c.level.is_not(None),
+    postgresql_where=EVENTS.c.level.is_not(None),
+)
+
+SESSIONS: Final = Table(
+    "sessions",
+    METADATA,
+    Column("user_id", ID, primary_key=True),
+    Column("session_id", ID, primary_key=True),
+    Column("status", String(32), nullable=False),
+    Column("ended", Boolean, nullable=False),  # until it is started again
+    Column("updated_at", Instant, nullable=False),  # when desk last heard of it
+    Column("decisions", Integer, nullable=False),
+    Column("trades", Integer, nullable=False),
+    Column("milestones", Integer, nullable=False),
+    Column("alerts", Integer, nullable=False),
+    Column("started", Text),  # the newest session_started
+    Column("metrics", Text),  # the newest session_status
+    Column("completed", Text),  # the newest session_completed
+    Index("sessions_recent", "user_id", "ended", "updated_at"),
+)
+
+POSITIONS: Final = Table(
+    "positions",
+    METADATA,
+    Column("user_id", ID, primary_key=True),
+    Column("session_id", ID, primary_key=True),
+    Column("symbol", String(32), primary_key=True),
+    Column("body", Text, nullable=False),  # the newest position_update
+)
+
+READS: Final = Table(
+    "reads",
+    METADATA,
+    Column("user_id", ID, primary_key=True),
+    Column("seq", SEQ, primary_key=True, autoincrement=False),
+    Column("read_at", Instant, nullable=False),
+)
+
+READERS: Final = Table(
+    "readers",
+    METADATA,
+    Column("user_id", ID, primary_key=True),
+    # Everything up to here is read; notices to `all` make marks of single ones dear.
+    Column("read_through", SEQ, nullable=False),
+)
+
+PREFERENCES: Final = Table(
+    "preferences",
+    METADATA,
+    Column("user_id", ID, primary_key=True),
+    Column("body", Text, nullable=False),
+    Column("changed_at", Instant, nullable=False),
+)
+
+OUTBOX: Final = Table(
+    "outbox",
+    METADATA,
+    Column("seq", SEQ, primary_key=True, autoincrement=True),
+    Column("message_id", ID, nullable=False),
+    Column("type", String(64), nullable=False),
+    Column("exchange", String(64), nullable=False),
+    Column("routing_key", Text, nullable=False),
+    Column("body", Text, nullable=False),
+    Column("written_at", Instant, nullable=False),
+    sqlite_autoincrement=True,
+)
