@@ -18,3 +18,5 @@ export type { Quote, Quotes } from "./stores/market.ts";
 export type { Session } from "./stores/sessions.ts";
 export type { UseRealTimeNotifications } from "./useRealTimeNotifications.ts";
 export type { UseWebSocketConnection } from "./useWebSocketConnection.ts";
+export { deskNotifications } from "./desk.ts";
+export type { DeskOptions } from "./desk.ts";

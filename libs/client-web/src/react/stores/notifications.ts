@@ -20,7 +20,8 @@ export interface NotificationApi {
   list(cursor: string | null): Promise<NotificationPage>;
   markRead(ids: readonly string[]): Promise<number>;
   markAllRead(): Promise<number>;
-  archive(ids: readonly string[]): Promise<number>;
+  /** Left out: `clearAll` clears this device only. */
+  archive?(ids: readonly string[]): Promise<number>;
 }
 
 export interface Notifications {
@@ -102,7 +103,7 @@ export class NotificationStore {
   clearAll(): Promise<void> {
     const ids = [...this.#items.values()].filter(({ ack }) => ack !== "open").map(({ id }) => id);
     this.#archive(ids);
-    return ids.length === 0 ? Promise.resolve() : this.#tell((api) => api.archive(ids));
+    return ids.length === 0 ? Promise.resolve() : this.#tell((api) => api.archive?.(ids) ?? api.markRead(ids));
   }
 
   fetchMore(): Promise<void> {
@@ -182,6 +183,7 @@ export class NotificationStore {
     try {
       const page = await this.#api.list(cursor);
       for (const item of page.items) {
+        if (this.#archived.has(item.id)) continue;
         const known = this.#items.get(item.id);
         // An alert that came over the socket knows better whether it is open: this device holds it.
         this.#items.set(item.id, known?.ack === "open" ? { ...item, ack: "open" } : item);

@@ -71,7 +71,6 @@ def _config(settings: DashboardSettings) -> APIRouter:
         "desk": settings.dashboard_desk_url,
         "risk": settings.dashboard_risk_url,
         "market": settings.dashboard_market_url,
-        "symbols": list(settings.dashboard_symbols),
         "demo": {"userId": settings.demo_user} if settings.demo else None,
     }
     router = APIRouter(tags=["dashboard"])

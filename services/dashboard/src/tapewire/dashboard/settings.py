@@ -25,8 +25,6 @@ class DashboardSettings(ServiceSettings):
     dashboard_desk_url: str = ""
     dashboard_risk_url: str = ""
     dashboard_market_url: str = ""
-    dashboard_symbols: CommaList = ("SPY", "QQQ", "AAPL", "MSFT", "NVDA", "TSLA")
-    """What the list of quotes starts with."""
     demo: bool = False
     """Gives a trader's token to whoever asks. Never where strangers can reach it."""
     demo_user: str = "alice"

@@ -1,0 +1,164 @@
+/** Alerts that cannot be missed: a dialog that asks for acknowledgement, and a banner until it is given. */
+
+import * as Dialog from "@radix-ui/react-alert-dialog";
+import { useRealTimeNotifications, useWebSocketConnection } from "@tapewire/client/react";
+import type { Notification } from "@tapewire/client/react";
+import { useEffect, useRef, useState } from "react";
+import { Button } from "../ui/Button.tsx";
+import { amount, time } from "../ui/format.ts";
+import { Octagon } from "../ui/icons.tsx";
+import { announce } from "../ui/live.tsx";
+import { LevelBadge } from "./LevelBadge.tsx";
+import { LEVELS, bodyOf, measureOf, openAlerts, sessionOf, titleOf } from "./text.ts";
+
+const SETTLE_MS = 600; // a dialog that has just appeared takes no click or key that was meant for something else
+
+export function CriticalAlerts() {
+  const { items, acknowledge } = useRealTimeNotifications();
+  const { isStale } = useWebSocketConnection();
+  const open = openAlerts(items);
+  const [isShown, setShown] = useState(false);
+  const known = useRef(new Set<string>());
+
+  // What is new opens the dialog, also one that was put aside; and is said at once.
+  useEffect(() => {
+    const fresh = open.filter(({ id }) => !known.current.has(id));
+    for (const { id } of fresh) known.current.add(id);
+    const [first] = fresh;
+    if (!first) return;
+    setShown(true);
+    announce(`${LEVELS[first.level]}: ${titleOf(first.message)}. ${bodyOf(first.message)}`, "assertive");
+  }, [open]);
+
+  const current = open[0];
+  if (!current) return null;
+  return (
+    <>
+      <Banner open={open} onReview={() => setShown(true)} />
+      <Dialog.Root open={isShown} onOpenChange={setShown}>
+        <AlertDialog
+          key={current.id}
+          alert={current}
+          others={open.length - 1}
+          isStale={isStale}
+          onAcknowledge={() => void acknowledge(current.id).then(() => announce("Acknowledged."))}
+          onAcknowledgeAll={() => {
+            for (const { id } of open) void acknowledge(id);
+            announce(`${open.length} alerts acknowledged.`);
+          }}
+        />
+      </Dialog.Root>
+    </>
+  );
+}
+
+function Banner({ open, onReview }: { open: readonly Notification[]; onReview: () => void }) {
+  const emergencies = open.filter(({ level }) => level === "emergency").length;
+  const criticals = open.length - emergencies;
+  const counts = [
+    emergencies > 0 ? `${emergencies} ${emergencies === 1 ? "emergency" : "emergencies"}` : "",
+    criticals > 0 ? `${criticals} critical ${criticals === 1 ? "alert" : "alerts"}` : "",
+  ].filter(Boolean);
+  const verb = open.length === 1 ? "waits" : "wait";
+  return (
+    <div
+      data-testid="critical-banner"
+      className={`flex min-h-9 flex-wrap items-center gap-x-3 gap-y-1 px-3 py-1 text-white ${emergencies > 0 ? "bg-emergency" : "bg-[#9f1f1f]"}`}
+    >
+      <Octagon className="size-5" />
+      <strong className="font-semibold">{`${counts.join(" and ")} ${verb} for acknowledgement`}</strong>
+      <span className="hidden min-w-0 truncate opacity-90 md:inline">{bodyOf(open[0]!.message)}</span>
+      <button
+        type="button"
+        onClick={onReview}
+        className="ml-auto h-6 rounded border border-white/60 px-2.5 text-xs font-semibold hover:bg-white/15 focus-visible:outline-white"
+      >
+        Review
+      </button>
+    </div>
+  );
+}
+
+function AlertDialog({
+  alert,
+  others,
+  isStale,
+  onAcknowledge,
+  onAcknowledgeAll,
+}: {
+  alert: Notification;
+  others: number;
+  isStale: boolean;
+  onAcknowledge: () => void;
+  onAcknowledgeAll: () => void;
+}) {
+  const acknowledge = useRef<HTMLButtonElement>(null);
+  const shownAt = useRef(0);
+  useEffect(() => {
+    shownAt.current = performance.now();
+  }, [alert.id]);
+  const guarded = (action: () => void) => () => {
+    if (!isStale && performance.now() - shownAt.current >= SETTLE_MS) action();
+  };
+  const { level, message, timestamp } = alert;
+  const facts = [
+    ["Session", sessionOf(message)],
+    ["Measured", measureOf(message)],
+    ["Mode", message.type === "emergency_stop" ? message.mode.replace("_", " ") : null],
+    ["Requested by", message.type === "emergency_stop" ? (message.requestedBy ?? null) : null],
+    ["Value", message.type === "performance_milestone" ? amount(message.value) : null],
+    ["Raised", time(timestamp)],
+  ].filter((fact): fact is [string, string] => fact[1] !== null);
+  return (
+    <Dialog.Portal>
+      <Dialog.Overlay className="fixed inset-0 z-40 bg-black/60" />
+      <Dialog.Content
+        data-testid="alert-dialog"
+        onOpenAutoFocus={(event) => {
+          event.preventDefault();
+          acknowledge.current?.focus();
+        }}
+        className={`bg-panel text-text fixed top-1/2 left-1/2 z-50 w-[min(30rem,calc(100vw-2rem))] -translate-1/2 overflow-hidden rounded-lg border shadow-(--shadow) ${
+          level === "emergency" ? "border-emergency" : "border-critical"
+        }`}
+      >
+        <div className={`h-1.5 ${level === "emergency" ? "bg-emergency" : "bg-critical"}`} />
+        <div className="p-5">
+          <div className="flex items-center justify-between">
+            <LevelBadge level={level} />
+            {others > 0 && <span className="text-muted text-xs">{`and ${others} more`}</span>}
+          </div>
+          <Dialog.Title className="text-strong mt-2 text-xl font-semibold">{titleOf(message)}</Dialog.Title>
+          <Dialog.Description className="mt-1 text-base leading-relaxed">{bodyOf(message)}</Dialog.Description>
+          <dl className="bg-raised mt-4 grid grid-cols-[auto_1fr] gap-x-4 gap-y-1 rounded p-3 tabular-nums">
+            {facts.map(([name, value]) => (
+              <div key={name} className="contents">
+                <dt className="text-muted">{name}</dt>
+                <dd className="text-strong truncate text-right font-medium">{value}</dd>
+              </div>
+            ))}
+          </dl>
+          {isStale && (
+            <p className="text-warning mt-3 text-xs">There is no connection. Acknowledging is possible again once there is.</p>
+          )}
+          <div className="mt-5 flex flex-wrap justify-end gap-2">
+            <Dialog.Cancel asChild>
+              <Button kind="quiet">Later</Button>
+            </Dialog.Cancel>
+            {others > 0 && (
+              <Button aria-disabled={isStale} onClick={guarded(onAcknowledgeAll)}>{`Acknowledge all ${others + 1}`}</Button>
+            )}
+            <Button
+              ref={acknowledge}
+              kind={level === "emergency" ? "danger" : "primary"}
+              aria-disabled={isStale}
+              onClick={guarded(onAcknowledge)}
+            >
+              Acknowledge
+            </Button>
+          </div>
+        </div>
+      </Dialog.Content>
+    </Dialog.Portal>
+  );
+}

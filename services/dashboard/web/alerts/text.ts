@@ -1,0 +1,78 @@
+/** Alerts in words. Pure. */
+
+import type { Level, Notification, NotificationMessage } from "@tapewire/client/react";
+import { percent } from "../ui/format.ts";
+
+export const LEVELS: Record<Level, string> = {
+  info: "Info",
+  warning: "Warning",
+  critical: "Critical",
+  emergency: "Emergency",
+};
+
+const RULES: Record<string, string> = {
+  loss_limit: "Loss limit",
+  time_limit: "Time limit",
+  volatility: "Volatility",
+  correlation: "Correlation",
+  data_stale: "Data is stale",
+  stop_unconfirmed: "Stop not confirmed",
+};
+
+export function titleOf(message: NotificationMessage): string {
+  switch (message.type) {
+    case "risk_alert":
+      return RULES[message.alertType] ?? message.alertType;
+    case "volatility_alert":
+      return `Volatility of ${message.symbol}`;
+    case "system_notification":
+      return message.title;
+    case "emergency_stop":
+      return "Emergency stop";
+    case "performance_milestone":
+      return "Milestone";
+    default:
+      return message.type.replaceAll("_", " ");
+  }
+}
+
+export function bodyOf(message: NotificationMessage): string {
+  switch (message.type) {
+    case "risk_alert":
+    case "volatility_alert":
+    case "system_notification":
+      return message.message;
+    case "emergency_stop":
+      return message.reason;
+    case "performance_milestone":
+      return message.message ?? message.milestone;
+    case "algorithm_decision":
+      return message.reasoning;
+    default:
+      return "";
+  }
+}
+
+/** `92.1 % ≥ 90.0 %`: what crossed what. */
+export function measureOf(message: NotificationMessage): string | null {
+  if (message.type === "volatility_alert") return `${message.currentValue.toFixed(2)} ≥ ${message.threshold.toFixed(2)}`;
+  if (message.type !== "risk_alert") return null;
+  const { alertType, currentValue, threshold } = message;
+  const isShare = alertType === "loss_limit" || alertType === "time_limit";
+  return isShare
+    ? `${percent(currentValue)} ≥ ${percent(threshold, 0)}`
+    : `${currentValue.toFixed(2)} ≥ ${threshold.toFixed(2)}`;
+}
+
+export function sessionOf(message: NotificationMessage): string | null {
+  return "sessionId" in message ? (message.sessionId ?? null) : null;
+}
+
+const RANK: Record<Level, number> = { emergency: 0, critical: 1, warning: 2, info: 3 };
+
+/** Open alerts in the order in which a person should see them: the gravest first, then the oldest. */
+export function openAlerts(items: readonly Notification[]): Notification[] {
+  return items
+    .filter(({ ack }) => ack === "open")
+    .sort((a, b) => RANK[a.level] - RANK[b.level] || a.timestamp.localeCompare(b.timestamp));
+}

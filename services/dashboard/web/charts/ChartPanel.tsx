@@ -1,0 +1,89 @@
+import { useAlgorithmDecisions } from "@tapewire/client/react";
+import type { Session } from "@tapewire/client/react";
+import { useQuery } from "@tanstack/react-query";
+import { Suspense, lazy, useMemo } from "react";
+import { useAppearance } from "../app/appearance.ts";
+import { useDesk } from "../app/desk.ts";
+import { requestJson } from "../app/http.ts";
+import { Empty, Panel, Skeleton } from "../ui/Panel.tsx";
+import { useHistory } from "./history.ts";
+import type { Point } from "./series.ts";
+
+// A third of all code: the figures are there before it is.
+const DeskChart = lazy(() => import("./DeskChart.tsx").then((module) => ({ default: module.DeskChart })));
+
+interface Bar {
+  readonly at: string;
+  readonly close: number;
+}
+
+/** P&L of a session over the price of a symbol, with limits and decisions. */
+export function ChartPanel({
+  session,
+  symbol: chosen,
+  onSymbol,
+}: {
+  session: Session | null;
+  symbol: string | null;
+  onSymbol: (symbol: string) => void;
+}) {
+  const { config, tokens } = useDesk();
+  const { theme, palette } = useAppearance();
+  const history = useHistory();
+  const symbols = session?.symbols ?? [];
+  const symbol = chosen ?? symbols[0] ?? null;
+  const bars = useQuery({
+    queryKey: ["bars", symbol],
+    enabled: symbol !== null,
+    staleTime: Infinity,
+    queryFn: async () => {
+      const path = `/v1/bars/${encodeURIComponent(symbol!)}?interval=1s&limit=500`;
+      const found = await requestJson<Bar[]>(tokens, "GET", config.market + path);
+      return found.map(({ at, close }): Point => ({ time: Math.floor(Date.parse(at) / 1000), value: close }));
+    },
+  });
+  const all = useAlgorithmDecisions();
+  const decisions = useMemo(
+    () => all.filter(({ sessionId, marketData }) => sessionId === session?.sessionId && marketData?.symbol === symbol),
+    [all, session?.sessionId, symbol],
+  );
+  const options = symbol !== null && !symbols.includes(symbol) ? [symbol, ...symbols] : symbols;
+  return (
+    <Panel
+      title={session ? `P&L ${session.sessionId}` : "P&L"}
+      className="min-h-80 flex-1"
+      actions={
+        options.length > 0 && (
+          <label className="flex items-center gap-2 text-xs">
+            <span className="text-muted">Price</span>
+            <select
+              value={symbol ?? ""}
+              onChange={(event) => onSymbol(event.target.value)}
+              className="bg-raised border-line text-strong h-6 rounded border px-1.5"
+            >
+              {options.map((option) => (
+                <option key={option}>{option}</option>
+              ))}
+            </select>
+          </label>
+        )
+      }
+    >
+      {session === null && symbol === null ? (
+        <Empty title="Nothing to draw yet">P&L and price appear with the first session.</Empty>
+      ) : (
+        <Suspense fallback={<Skeleton rows={1} height="h-full" />}>
+        <DeskChart
+          key={`${session?.sessionId} ${symbol} ${theme} ${palette}`}
+          sessionId={session?.sessionId ?? null}
+          lossLimit={session?.lossLimit}
+          symbol={symbol}
+          earlier={bars.data}
+          history={history}
+          decisions={decisions}
+        />
+        </Suspense>
+      )}
+    </Panel>
+  );
+}

@@ -1,0 +1,27 @@
+/** Points for a chart: one a second, time strictly increasing. Pure. */
+
+export interface Point {
+  /** Seconds since the epoch. */
+  readonly time: number;
+  readonly value: number;
+}
+
+const KEPT = 4 * 3600; // seconds: a morning; older points leave at the left
+
+/** Adds a value to a series in place; the second's last value stands. Returns the point, null when it is too old. */
+export function add(series: Point[], atMs: number, value: number): Point | null {
+  const time = Math.floor(atMs / 1000);
+  const last = series.at(-1);
+  if (last && time < last.time) return null;
+  const point = { time, value };
+  if (last?.time === time) series[series.length - 1] = point;
+  else series.push(point);
+  if (series.length > KEPT) series.shift();
+  return point;
+}
+
+/** An older series continued by a newer one: nothing of the older at or after the newer's beginning. */
+export function continued(older: readonly Point[], newer: readonly Point[]): Point[] {
+  const begins = newer[0]?.time ?? Infinity;
+  return [...older.filter(({ time }) => time < begins), ...newer];
+}

@@ -1,0 +1,81 @@
+import type { AlgorithmDecision } from "@tapewire/client";
+import { useAlgorithmDecisions } from "@tapewire/client/react";
+import { memo, useMemo } from "react";
+import { price, time } from "../ui/format.ts";
+import { Empty, Panel } from "../ui/Panel.tsx";
+
+const SHOWN = 100; // rows: some screens of scrolling; the rest is history
+
+const ACTIONS: Record<AlgorithmDecision["decision"], { label: string; look: string }> = {
+  buy: { label: "Buy", look: "bg-up/15 text-up" },
+  sell: { label: "Sell", look: "bg-down/15 text-down" },
+  hold: { label: "Hold", look: "bg-raised text-muted" },
+  close_position: { label: "Close", look: "bg-warning/15 text-warning" },
+};
+
+/** Live and earlier decisions, each once, newest first. Pure. */
+export function joined(live: readonly AlgorithmDecision[], earlier: readonly AlgorithmDecision[]): AlgorithmDecision[] {
+  const byId = new Map([...earlier, ...live].map((decision) => [decision.id, decision]));
+  return [...byId.values()].sort((a, b) => Date.parse(b.timestamp) - Date.parse(a.timestamp));
+}
+
+export function DecisionFeed({ earlier }: { earlier: readonly AlgorithmDecision[] }) {
+  const live = useAlgorithmDecisions();
+  const decisions = useMemo(() => joined(live, earlier).slice(0, SHOWN), [live, earlier]);
+  return (
+    <Panel title="Decisions" className="max-lg:max-h-[32rem] md:max-lg:col-start-2">
+      {decisions.length === 0 ? (
+        <Empty title="No decisions yet">What the algorithms decide, and why, appears here as it happens.</Empty>
+      ) : (
+        <ol className="min-h-0 flex-1 overflow-y-auto" tabIndex={0} aria-label="Decisions, newest first">
+          {decisions.map((decision) => (
+            <Decision key={decision.id} decision={decision} />
+          ))}
+        </ol>
+      )}
+    </Panel>
+  );
+}
+
+const Decision = memo(function Decision({ decision }: { decision: AlgorithmDecision }) {
+  const { label, look } = ACTIONS[decision.decision];
+  const { marketData, confidence } = decision;
+  return (
+    <li data-testid="decision" className="border-line border-b px-3 py-2 last:border-b-0 [contain-intrinsic-size:auto_62px] [content-visibility:auto]">
+      <div className="flex items-center gap-2">
+        <span className={`w-12 rounded px-1 py-px text-center text-xs font-semibold ${look}`}>{label}</span>
+        {marketData && (
+          <span className="tabular-nums">
+            <span className="text-strong font-semibold">{marketData.symbol}</span>{" "}
+            <span className="text-muted">{price(marketData.price)}</span>
+          </span>
+        )}
+        <Confidence value={confidence} />
+        <time dateTime={decision.timestamp} className="text-muted text-xs tabular-nums">
+          {time(decision.timestamp)}
+        </time>
+      </div>
+      <p className="mt-1 line-clamp-2 leading-snug" title={decision.reasoning}>
+        {decision.reasoning}
+      </p>
+      <p className="text-muted mt-0.5 truncate text-xs">
+        {decision.algorithmId} · {decision.sessionId}
+      </p>
+    </li>
+  );
+});
+
+function Confidence({ value }: { value: number }) {
+  const text = `${Math.round(value * 100)} %`;
+  return (
+    <span className="ml-auto flex items-center gap-1.5 text-xs tabular-nums" title="Confidence">
+      <span aria-hidden="true" className="bg-line h-1 w-10 overflow-hidden rounded-full">
+        <span className="bg-link block h-full" style={{ width: text.replace(" ", "") }} />
+      </span>
+      <span className="text-muted w-9 text-right">
+        <span className="sr-only">Confidence </span>
+        {text}
+      </span>
+    </span>
+  );
+}

@@ -1,0 +1,48 @@
+/** The desk: what stands where. */
+
+import { useState } from "react";
+import { Toaster } from "sonner";
+import { AlertPanel } from "../alerts/AlertPanel.tsx";
+import { CriticalAlerts } from "../alerts/CriticalAlerts.tsx";
+import { useToasts } from "../alerts/toasts.ts";
+import { useAppearance } from "../app/appearance.ts";
+import { ChartPanel } from "../charts/ChartPanel.tsx";
+import { DecisionFeed } from "../decisions/DecisionFeed.tsx";
+import { QuotePanel } from "../quotes/QuotePanel.tsx";
+import { SessionList } from "../sessions/SessionList.tsx";
+import { useSessions } from "../sessions/useSessions.ts";
+import { LiveRegions } from "../ui/live.tsx";
+import { TopBar } from "./TopBar.tsx";
+
+export function Layout() {
+  const { theme } = useAppearance();
+  const { sessions, decisions, isLoading, error } = useSessions();
+  const [chosen, setChosen] = useState<string | null>(null);
+  const [symbol, setSymbol] = useState<string | null>(null);
+  useToasts();
+  const selected = sessions.find(({ sessionId }) => sessionId === chosen) ?? sessions[0] ?? null;
+  return (
+    <div className="flex min-h-dvh flex-col lg:h-dvh">
+      <TopBar sessions={sessions} />
+      <CriticalAlerts />
+      <main className="grid min-h-0 flex-1 grid-cols-1 gap-1.5 p-1.5 md:grid-cols-[17rem_1fr] lg:grid-cols-[17rem_1fr_21rem] lg:grid-rows-[minmax(0,1fr)_minmax(9rem,27vh)]">
+        <h1 className="sr-only">Trading desk</h1>
+        <SessionList
+          sessions={sessions}
+          selected={selected?.sessionId ?? null}
+          onSelect={setChosen}
+          isLoading={isLoading}
+          error={error}
+        />
+        <div className="flex min-h-0 min-w-0 flex-col gap-1.5">
+          <ChartPanel session={selected} symbol={symbol} onSymbol={setSymbol} />
+          <QuotePanel sessions={sessions} selected={symbol} onSelect={setSymbol} />
+        </div>
+        <DecisionFeed earlier={decisions} />
+        <AlertPanel />
+      </main>
+      <LiveRegions />
+      <Toaster theme={theme} position="bottom-right" visibleToasts={3} closeButton gap={8} offset={16} />
+    </div>
+  );
+}

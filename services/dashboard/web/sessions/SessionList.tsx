@@ -1,0 +1,44 @@
+import type { Session } from "@tapewire/client/react";
+import { Empty, Panel, Skeleton } from "../ui/Panel.tsx";
+import { LiveSessionCard } from "./LiveSessionCard.tsx";
+
+export function SessionList({
+  sessions,
+  selected,
+  onSelect,
+  isLoading,
+  error,
+}: {
+  sessions: readonly Session[];
+  selected: string | null;
+  onSelect: (sessionId: string) => void;
+  isLoading: boolean;
+  error: Error | null;
+}) {
+  const active = sessions.filter(({ status }) => status === "active").length;
+  return (
+    <Panel title="Sessions" note={sessions.length > 0 ? `${active} active` : undefined} className="md:row-span-2 lg:row-span-1">
+      {isLoading ? (
+        <Skeleton rows={3} height="h-28" />
+      ) : sessions.length === 0 ? (
+        error ? (
+          <Empty title="Sessions could not be loaded">{error.message}</Empty>
+        ) : (
+          <Empty title="No sessions yet">A card appears here when a strategy starts a session.</Empty>
+        )
+      ) : (
+        <ul className="flex min-h-0 flex-1 flex-col gap-1.5 overflow-y-auto p-1.5">
+          {sessions.map((session) => (
+            <li key={session.sessionId}>
+              <LiveSessionCard
+                session={session}
+                isSelected={session.sessionId === selected}
+                onSelect={() => onSelect(session.sessionId)}
+              />
+            </li>
+          ))}
+        </ul>
+      )}
+    </Panel>
+  );
+}
