@@ -135,6 +135,12 @@ class Broker:
         )
         await channel.close()
 
+    async def delete(self, queue: str) -> None:
+        """Delete ``queue`` with all that is in it."""
+        channel = await self._link.channel(timeout_s=PATIENCE_S)
+        await channel.queue_delete(queue)
+        await channel.close()
+
     async def depth(self, queue: str) -> int:
         """Return how many messages wait in ``queue``."""
         channel = await self._link.channel(timeout_s=PATIENCE_S)

@@ -1,6 +1,7 @@
 """Desk's database on SQLite and PostgreSQL, and desk as it runs."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -52,12 +53,30 @@ def settings(cable: Any, tmp_path: Path) -> DeskSettings:
 
 
 @pytest.fixture
-async def desk(settings: DeskSettings, rabbit: Any, until: Any) -> AsyncIterator[str]:
+async def start_desk(
+    settings: DeskSettings,
+) -> AsyncIterator[Callable[..., Awaitable[str]]]:
+    """Start a desk and return its URL; it may not be ready yet. It is drained after the test."""
+    async with AsyncExitStack() as stack:
+
+        async def start(given: DeskSettings = settings) -> str:
+            app = build(given, AuthSettings(jwt_secret=SECRET))
+            return await stack.enter_async_context(running(app, given))
+
+        yield start
+
+
+@pytest.fixture
+async def desk(start_desk: Callable[[], Awaitable[str]], rabbit: Any, until: Any) -> str:
     """The URL of a desk that is ready."""
-    app = build(settings, AuthSettings(jwt_secret=SECRET))
-    async with running(app, settings) as url:
-        await until(lambda: app.state.lifecycle.ready)
-        yield url
+    url = await start_desk()
+    async with httpx.AsyncClient(base_url=url) as client:
+
+        async def is_ready() -> bool:
+            return (await client.get("/readyz")).status_code == 200
+
+        await until(is_ready)
+    return url
 
 
 @pytest.fixture

@@ -31,6 +31,7 @@ from tapewire.broker import (
     NotConfirmed,
     Publisher,
     Settlement,
+    Unroutable,
     topology,
 )
 from tapewire.broker.topology import Queue, QueueType
@@ -62,14 +63,14 @@ def recipient(delivery: Delivery) -> str:
         return EVERYONE
     try:
         try:
-            return unescape(word)
+            user = unescape(word)
         except NotReversible:
             user = json.loads(delivery.body)["userId"]
-            if escape(user) == word:
-                return user
-    except (ValueError, KeyError, TypeError) as error:
+        if escape(user) == word:
+            return user
+    except (ValueError, LookupError, TypeError) as error:
         raise UnknownRecipient(f"{word!r} is no user: {error}") from error
-    raise UnknownRecipient(f"{word!r} is not the digest of {user!r}")
+    raise UnknownRecipient(f"{word!r} is no user's word")
 
 
 class Mailroom:
@@ -97,9 +98,14 @@ class Mailroom:
             return Settlement.ACK
         inbox = topology.inbox(user, queue_type=self._queue_type)
         try:
-            await self._open(inbox)
+            if user not in self._unbound:
+                await self._open(inbox)
             await self._forward(delivery, inbox)
             await self._bind_if_quiet(user)
+        except Unroutable:
+            log.warning("an inbox was deleted while it was filled; it is opened again")
+            self._unbound.pop(user, None)
+            return Settlement.REQUEUE
         except (NotConfirmed, *CONNECTION_ERRORS) as error:
             log.warning("not put into an inbox, it comes again: %s", error or type(error).__name__)
             return Settlement.REQUEUE
