@@ -106,7 +106,7 @@ def plan_of(scenario: str, user: str, symbols: str) -> Plan:
         loss_limit=1_200.0,
         time_limit_s=900 if demo else 6 * 3600,
         notional=30_000.0 if demo else 10_000.0,
-        fee=22.0 if demo else 0.35,  # at a fill every 1.6 s the limit is 90 s away
+        fee=15.0 if demo else 0.35,  # about a fill a second: the limit is 80 s away
         patience=1 if demo else 20,
     )
 

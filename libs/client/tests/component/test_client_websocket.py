@@ -407,3 +407,59 @@ async def test_alerts_left_to_the_application_come_again_to_the_next_process(
 def test_url_that_is_no_edges_is_refused(url: str) -> None:
     with pytest.raises(ValueError, match="URL"):
         WebSocketClient(url, token="t-1")
+
+
+async def test_disconnect_in_a_loops_body_finishes_the_loop(
+    client: WebSocketClient, server: "Server"
+) -> None:
+    await welcomed(client, server)
+    for message_id in "ab":
+        await server.send(alert(message_id))
+    handled: list[str | None] = []
+    async with asyncio.timeout(5):
+        async for message in client.messages():
+            handled.append(message.id)
+            await until(lambda: len(client._dispatcher._queue) == 2 - len(handled))
+            await client.disconnect()
+    assert handled == ["a", "b"]
+    acked = [await server.frame(), *([] if server.frames.empty() else [await server.frame()])]
+    assert [message_id for frame in acked for message_id in frame["ids"]] == ["a", "b"]
+    assert client.state is State.CLOSED
+
+
+async def test_error_in_a_loops_body_leaves_at_once_and_unacked(server: "Server") -> None:
+    async def app() -> None:
+        async with WebSocketClient(server.url, token="t-1", drain_s=60) as client:
+            async for message in client.messages():
+                raise LookupError(message.id)
+
+    running = asyncio.create_task(app())
+    await server.accept()
+    await server.welcome()
+    await server.send(alert("a"))
+    with pytest.raises(LookupError, match="a"):
+        async with asyncio.timeout(5):
+            await running
+    assert await server.closed() == 1000
+    assert server.frames.empty()
+
+
+async def test_handler_can_reconnect_a_failed_client(
+    client: WebSocketClient, server: "Server"
+) -> None:
+    done = asyncio.Event()
+
+    async def handler(message: Message[Any]) -> None:
+        await until(lambda: client.state is State.FAILED)
+        await client.reconnect()
+        done.set()
+
+    client.on_message("*", handler)
+    await welcomed(client, server)
+    await server.send(alert("a"))
+    await until(lambda: client._dispatcher._queue == type(client._dispatcher._queue)())
+    await server.close(4503)
+    await server.accept()
+    await server.welcome()
+    assert await server.frame() == {"type": "ack", "ids": ["a"]}
+    assert done.is_set()

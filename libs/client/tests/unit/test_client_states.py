@@ -1,5 +1,7 @@
 """The state table is total where it must be, and illegal moves change nothing."""
 
+from pathlib import Path
+
 import pytest
 
 from tapewire.client.states import TRANSITIONS, IllegalTransition, State, Trigger, next_state
@@ -29,3 +31,10 @@ def test_every_state_can_be_reached(state: State) -> None:
 def test_nothing_but_the_application_leaves_failed_and_closed() -> None:
     assert set(TRANSITIONS[State.FAILED]) == {Trigger.CONNECT, Trigger.CLOSE}
     assert set(TRANSITIONS[State.CLOSED]) == {Trigger.CONNECT, Trigger.CLOSE}
+
+
+def test_readme_draws_the_table() -> None:
+    readme = Path(__file__).parents[2].joinpath("README.md").read_text("utf-8")
+    for state, moves in TRANSITIONS.items():
+        row = " | ".join(str(moves.get(trigger, "–")) for trigger in Trigger)
+        assert f"| {state} | {row} |" in readme

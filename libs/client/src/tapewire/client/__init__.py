@@ -1,5 +1,6 @@
 """The Python SDK: a WebSocket client that loses no alert, and a publisher that says the truth."""
 
+from tapewire.client.credentials import Token
 from tapewire.client.errors import (
     ClientError,
     ConnectionStopped,
@@ -42,6 +43,7 @@ __all__ = [
     "SessionEmitters",
     "State",
     "StateChange",
+    "Token",
     "TokenRefused",
     "Trigger",
     "WebSocketClient",

@@ -96,14 +96,18 @@ class Dispatcher:
 
     async def run(self) -> None:
         """Hand messages on, in order, until cancelled."""
-        while True:
-            await self._work.wait()
-            item = self._queue.popleft()
-            self._signal()
-            if isinstance(item, InOrder):
-                await self._guarded(item.handler, item.argument, what="gap")
-            else:
-                await self._hand_on(item)
+        try:
+            while True:
+                await self._work.wait()
+                item = self._queue.popleft()
+                self._signal()
+                if isinstance(item, InOrder):
+                    await self._guarded(item.handler, item.argument, what="gap")
+                else:
+                    await self._hand_on(item)
+                if not self._queue:
+                    self._idle.set()
+        finally:
             if not self._queue:
                 self._idle.set()
 

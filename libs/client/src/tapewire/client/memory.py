@@ -78,7 +78,7 @@ class FileStore:
     def __init__(
         self, path: str | Path, *, client_id: str | None = None, capacity: int = REMEMBERED
     ) -> None:
-        self._path = Path(path)
+        self._path = Path(path).expanduser()
         self._capacity = capacity
         self._ids: list[str] = []
         self._written = 0

@@ -38,13 +38,17 @@ class Running:
         self.state = State.IDLE
         self.failure: ClientError | None = None
         self.state_handlers: list[Callable[[StateChange], object]] = []
+        self.loops: dict[asyncio.Task[Any], Callable[[], None]] = {}
+        """Tasks in the body of a ``messages()`` loop, and what takes their message back."""
+
         self._make_link = make_link
         self._dispatcher = dispatcher
         self._acks = acks
         self._drain_s = drain_s
         self._changed = asyncio.Event()
         self._link: Link | None = None
-        self._tasks: list[asyncio.Task[None]] = []  # of the link and of the dispatcher
+        self._keeper: asyncio.Task[None] | None = None  # runs the link
+        self._handing: asyncio.Task[None] | None = None  # runs the dispatcher
         self._shutting: asyncio.Task[None] | None = None
 
     @property
@@ -56,14 +60,12 @@ class Running:
         """Start unless started; with ``wait``, return after the welcome."""
         await self._shut_wholly()
         if self.state is State.IDLE or self.state in ENDED:
-            await self._stop_tasks()
             self.failure = None
             self._move(Trigger.CONNECT)
             self._link = self._make_link(self._move)
-            self._tasks = [
-                asyncio.create_task(self._keep(self._link)),
-                asyncio.create_task(self._dispatcher.run()),
-            ]
+            self._keeper = asyncio.create_task(self._keep(self._link))
+            if self._handing is None:  # a failed life leaves it running
+                self._handing = asyncio.create_task(self._dispatcher.run())
         if not wait:
             return
         while self.state in {State.CONNECTING, State.RECONNECTING}:
@@ -81,13 +83,20 @@ class Running:
                 await self._changed.wait()
         await self.connect(wait=True)
 
-    async def disconnect(self) -> None:
-        """Close; from within a handler: have it done after the handler."""
+    async def disconnect(self, *, leaving: bool = False) -> None:
+        """Close; from within a handler or a loop's body: have it done after that.
+
+        Args:
+            leaving: the caller's loop, if it is in one, will not come back for another message.
+        """
+        task = asyncio.current_task()
+        if leaving and task in self.loops:
+            self.loops.pop(task)()
         if self.state is State.CLOSED:
             return
         if self._shutting is None:
             self._shutting = asyncio.create_task(self._shut())
-        if asyncio.current_task() not in self._tasks:
+        if task is not self._handing and task not in self.loops:
             await self._shut_wholly()
 
     async def wait_ended(self) -> None:
@@ -129,15 +138,17 @@ class Running:
             self._shutting = None
 
     async def _stop_tasks(self) -> None:
-        for task in self._tasks:
+        tasks = [task for task in (self._keeper, self._handing) if task is not None]
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
+        self._keeper = self._handing = None
 
     def _move(self, trigger: Trigger, **details: Any) -> None:
         before = self.state
         self.state = next_state(before, trigger)
         change = StateChange(before, self.state, **details)
-        log.info("%s, now %s %s", before, self.state, change.reason)
+        log.info("%s%s", self.state, f": {change.reason}" if change.reason else "")
         changed, self._changed = self._changed, asyncio.Event()
         changed.set()
         for handler in self.state_handlers:

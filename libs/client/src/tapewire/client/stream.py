@@ -17,24 +17,36 @@ class _Counter:
 
     def __init__(self) -> None:
         self.stirred = asyncio.Event()
-        self._waiting: list[tuple[Message[Any], asyncio.Future[None]]] = []
+        self._waiting: Message[Any] | None = None
+        self._done: asyncio.Future[None] | None = None
 
     async def hand_over(self, message: Message[Any]) -> None:
         """Handle a message: return once the loop came back for the next."""
-        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.append((message, done))
+        self._waiting = message
+        self._done = asyncio.get_running_loop().create_future()
         self.stirred.set()
-        await done
+        await self._done
 
     def watch(self, change: StateChange) -> None:
         """Wake the loop when there is nothing more to come."""
         if change.after in ENDED:
             self.stirred.set()
 
-    def take(self) -> tuple[Message[Any], asyncio.Future[None]] | None:
+    def take(self) -> Message[Any] | None:
         """Return what waits, if anything does."""
         self.stirred.clear()
-        return self._waiting.pop() if self._waiting else None
+        message, self._waiting = self._waiting, None
+        return message
+
+    def dealt_with(self) -> None:
+        """Let the handler return: the message may be acked."""
+        if self._done is not None and not self._done.done():
+            self._done.set_result(None)
+
+    def left(self) -> None:
+        """Let the handler fail: the message stays unacked."""
+        if self._done is not None and not self._done.done():
+            self._done.set_exception(LeftUnhandled())
 
 
 async def stream(
@@ -47,23 +59,23 @@ async def stream(
         listening.on_message(message_type, counter.hand_over)
     try:
         while True:
-            taken = counter.take()
-            if taken is None:
+            message = counter.take()
+            if message is None:
                 if running.state in ENDED:
                     await running.wait_ended()
                     return
                 await counter.stirred.wait()
                 continue
-            message, done = taken
-            try:
-                yield message
-            except BaseException:
-                if not done.done():
-                    done.set_exception(LeftUnhandled())
-                raise
-            if not done.done():
-                done.set_result(None)
+            task = asyncio.current_task()
+            assert task is not None
+            running.loops[task] = counter.left
+            yield message
+            running.loops.pop(task, None)
+            counter.dealt_with()
     finally:
+        for task in [t for t, leave in running.loops.items() if leave == counter.left]:
+            del running.loops[task]
+        counter.left()
         for message_type in types:
             listening.off_message(message_type, counter.hand_over)
         running.state_handlers.remove(counter.watch)

@@ -11,6 +11,7 @@ from tapewire.broker import Link, NotConfirmed, Publisher, Role, Unroutable
 from tapewire.broker.topology import INGEST
 from tapewire.client.credentials import Token, fetch
 from tapewire.client.errors import ClientError, NotPermitted
+from tapewire.client.locations import is_loopback
 from tapewire.client.pacing import Backoff
 from tapewire.contracts import Event, FieldError, InvalidEvent, encode
 
@@ -90,7 +91,10 @@ class HttpTransport:
     """Posts to ``/v1/events``; the token is fetched again when it is refused."""
 
     def __init__(self, url: str, token: Token) -> None:
-        self._http = httpx.AsyncClient(base_url=url.rstrip("/"), timeout=None)
+        base_url = url.rstrip("/")
+        self._http = httpx.AsyncClient(
+            base_url=base_url, timeout=None, trust_env=not is_loopback(base_url)
+        )
         self._source = token
         self._token: str | None = None
         self._renewing = asyncio.Lock()

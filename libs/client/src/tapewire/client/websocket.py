@@ -13,6 +13,7 @@ from tapewire.client.errors import NotConnected, RequestLost, RequestRefused
 from tapewire.client.handlers import EVERY, Handlers
 from tapewire.client.link import Link, LinkSettings
 from tapewire.client.listening import Listening
+from tapewire.client.locations import socket_url
 from tapewire.client.memory import DedupStore, FileStore
 from tapewire.client.message import Message
 from tapewire.client.pacing import Backoff
@@ -20,7 +21,7 @@ from tapewire.client.running import Running
 from tapewire.client.states import State, StateChange
 from tapewire.client.stream import stream
 from tapewire.client.subscriptions import Subscriptions
-from tapewire.client.wire import Wire, socket_url
+from tapewire.client.wire import Wire
 from tapewire.contracts import Event, StopMode, new_id
 from tapewire.contracts.frames import Accepted, Subscribed, Welcome
 
@@ -144,7 +145,7 @@ class WebSocketClient(Listening):
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self.disconnect()
+        await self._running.disconnect(leaving=True)
 
     async def connect(self, *, wait: bool = True) -> None:
         """Connect, and stay connected until ``disconnect``. Harmless when connected already.
@@ -167,7 +168,8 @@ class WebSocketClient(Listening):
     async def disconnect(self) -> None:
         """Take in nothing more, finish what has come (for ``drain_s``), send the acks, and close.
 
-        Called inside a handler it returns at once, and the rest is done after the handler.
+        Called inside a handler, or in the body of a ``messages()`` loop, it returns at once, and
+        the rest is done after that.
         """
         await self._running.disconnect()
 

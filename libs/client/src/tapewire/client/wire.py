@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, Mapping
 from importlib.metadata import version
 from itertools import count
 from typing import Any, Final
-from urllib.parse import urlencode, urlsplit, urlunsplit
+from urllib.parse import urlencode
 
 from pydantic import ValidationError
 from pydantic_core import to_json
@@ -15,6 +15,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
 
 from tapewire.client.errors import RequestLost, RequestRefused
+from tapewire.client.locations import is_loopback
 from tapewire.client.message import read_object
 from tapewire.contracts.frames import SUBPROTOCOL, Draining, Welcome
 
@@ -81,6 +82,7 @@ class Wire:
             NotAnEdge: it did not come to a welcome.
         """
         target = f"{url}?{urlencode(query)}" if query else url
+        direct: dict[str, Any] = {"proxy": None} if is_loopback(url) else {}
         async with asyncio.timeout(timeout_s):
             socket = await connect(
                 target,
@@ -91,7 +93,7 @@ class Wire:
                 open_timeout=None,
                 close_timeout=CLOSE_TIMEOUT_S,
                 ping_interval=None,  # the server's heartbeat is watched instead
-                **options,
+                **(direct | dict(options)),
             )
             assert isinstance(socket, _Socket)
             try:
@@ -215,21 +217,3 @@ def _refused(raw: dict[str, Any]) -> RequestRefused:
         retryable=raw.get("retryable") is True,
         retry_after_s=after_ms / 1000 if isinstance(after_ms, int | float) else None,
     )
-
-
-def socket_url(url: str) -> str:
-    """Return the URL of the socket for an edge's base URL, or for one that is whole.
-
-    ``http`` becomes ``ws``; a path that is missing becomes ``/ws``.
-
-    Raises:
-        ValueError: it is no http(s) or ws(s) URL, or carries a query (tokens do not go there).
-    """
-    parts = urlsplit(url)
-    scheme = {"http": "ws", "https": "wss"}.get(parts.scheme, parts.scheme)
-    if scheme not in {"ws", "wss"} or not parts.hostname:
-        raise ValueError(f"not the URL of an edge: {url!r}")
-    if parts.query or parts.fragment:
-        raise ValueError(f"an edge's URL has no query: {url!r}")
-    path = "/ws" if parts.path in {"", "/"} else parts.path
-    return urlunsplit((scheme, parts.netloc, path, "", ""))
