@@ -36,5 +36,5 @@ def test_nothing_but_the_application_leaves_failed_and_closed() -> None:
 def test_readme_draws_the_table() -> None:
     readme = Path(__file__).parents[2].joinpath("README.md").read_text("utf-8")
     for state, moves in TRANSITIONS.items():
-        row = " | ".join(str(moves.get(trigger, "–")) for trigger in Trigger)
+        row = " | ".join(str(moves.get(trigger, "-")) for trigger in Trigger)
         assert f"| {state} | {row} |" in readme
