@@ -1,0 +1,69 @@
+"""The records of a campaign, kept in memory as they are made."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from time import monotonic
+
+from faults.audit import Device, Handled, Sent, Verdict, audit
+
+
+class Book:
+    """What was sent and what was handled. Times are `time.monotonic`: the machine's, not ours."""
+
+    def __init__(self) -> None:
+        self._sent: dict[str, Sent] = {}
+        self._numbers: Counter[tuple[str, str]] = Counter()
+        self._handled: list[Handled] = []
+        self._seen: dict[str, set[Device]] = {}
+        self.devices: list[Device] = []
+
+    def number(self, publisher: str, user: str) -> int:
+        """Return the next number of a publisher for a user, from 0."""
+        number = self._numbers[publisher, user]
+        self._numbers[publisher, user] += 1
+        return number
+
+    def sending(self, alert: Sent) -> None:
+        """An alert is about to be published."""
+        self._sent[alert.id] = alert
+
+    def confirmed(self, id_: str) -> None:
+        """Its publisher was told that it is taken."""
+        self._sent[id_] = replace(self._sent[id_], confirmed_at=monotonic())
+
+    def handled(self, id_: str, device: Device, at: float | None = None) -> None:
+        """A device's handler has dealt with it."""
+        self._handled.append(Handled(id_, device, monotonic() if at is None else at))
+        self._seen.setdefault(id_, set()).add(device)
+
+    def mark(self) -> int:
+        """Return a place: `open_since` and `verdict` begin with what is sent after it."""
+        return len(self._sent)
+
+    def open_since(self, mark: int) -> int:
+        """Return how many alerts some reader has still to handle."""
+        return sum(not self._is_done(alert) for alert in self._since(mark))
+
+    def verdict(self, mark: int = 0, depths: Mapping[str, int] | None = None) -> Verdict:
+        """Audit what was sent since `mark`."""
+        sent = self._since(mark)
+        wanted = {alert.id for alert in sent}
+        handled = [h for h in self._handled if h.id in wanted or h.id not in self._sent]
+        return audit(sent, handled, self.devices, depths=depths)
+
+    @property
+    def users(self) -> Iterable[str]:
+        """Everybody who has a device."""
+        return dict.fromkeys(device.user for device in self.devices)
+
+    def _since(self, mark: int) -> list[Sent]:
+        return list(self._sent.values())[mark:]
+
+    def _is_done(self, alert: Sent) -> bool:
+        seen = self._seen.get(alert.id, set())
+        mine = [device for device in self.devices if device.user == alert.user]
+        shared = [device for device in mine if not device.own]
+        return all(device in seen for device in mine if device.own) and (
+            not shared or any(device in seen for device in shared)
+        )
