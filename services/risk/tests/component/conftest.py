@@ -145,7 +145,9 @@ def risk(cable: Cable, database: str, bus: Bus) -> Callable[..., Any]:
     @asynccontextmanager
     async def run(**more: Any) -> AsyncIterator[httpx.AsyncClient]:
         given = {"risk_shards": 2, "risk_tick_s": 0.05, "risk_stop_mode": "halt"} | more
-        settings = RiskSettings(amqp_url=await cable.start(), database_url=database, **given)
+        settings = RiskSettings(
+            **{"amqp_url": await cable.start(), "database_url": database} | given
+        )
         async with (
             running(build(settings, AUTH), settings) as url,
             httpx.AsyncClient(base_url=url) as client,

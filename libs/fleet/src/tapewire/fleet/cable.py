@@ -24,8 +24,9 @@ class Cable:
         self.broken = False
 
     async def start(self) -> str:
-        """Begin to relay; return the URL of ``far`` through the relay."""
-        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
+        """Begin to relay, unless it does; return the URL of ``far`` through the relay."""
+        if self._server is None:
+            self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
         port = self._server.sockets[0].getsockname()[1]
         return str(self._far.with_host("127.0.0.1").with_port(port))
 
@@ -48,6 +49,7 @@ class Cable:
         """Break everything and stop listening."""
         if self._server is not None:
             self._server.close()
+            self._server = None
         self.cut()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 

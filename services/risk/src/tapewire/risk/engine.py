@@ -9,6 +9,7 @@ from tapewire.contracts import SessionEvent, SystemNotification
 from tapewire.risk.alerts import alert_of, make_id
 from tapewire.risk.episode import Level
 from tapewire.risk.outgoing import to_clients
+from tapewire.risk.rules import RuleName
 from tapewire.risk.session import Limits, Session, hear
 from tapewire.risk.stopping import Stopping, utc_now
 from tapewire.risk.stops import Stop
@@ -23,7 +24,7 @@ log = logging.getLogger(__name__)
 class Released:
     """What a release did: the rules whose latch it opened, the stops that are over."""
 
-    rules: tuple[str, ...]
+    rules: tuple[RuleName, ...]
     stops: tuple[Stop, ...]
 
 
@@ -99,7 +100,7 @@ class Engine:
         """Re-arm a session. What is past its limit still raises a new episode."""
         now = self._clock()
         async with self._store.work() as work:
-            rules: Sequence[str] = ()
+            rules: Sequence[RuleName] = ()
             known = await work.known_session(user, session)
             if known is not None:
                 after, rules = release(known, known.time(now) or now)

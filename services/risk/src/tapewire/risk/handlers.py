@@ -6,6 +6,7 @@ from time import monotonic
 from typing import Any, Final
 
 from opentelemetry.trace import SpanKind
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from tapewire.broker import Consumer, Delivery, Link, Settlement, topology
 from tapewire.contracts import (
@@ -27,6 +28,9 @@ from tapewire.service import metrics, telemetry
 log = logging.getLogger(__name__)
 
 PREFETCH: Final = 64  # hides the round trip of a commit; bounds what comes again after a crash
+
+
+TRIES: Final = 5  # of an event that meets a fault of ours; it must not hold up its shard for ever
 
 
 def handlers(
@@ -61,8 +65,14 @@ def shard_consumers(
             return Settlement.DEAD_LETTER
         if (apply := table.get(type(event))) is not None:
             began = monotonic()
-            with telemetry.span("risk.apply", headers=delivery.headers, kind=SpanKind.CONSUMER):
-                await apply(event)
+            try:
+                with telemetry.span("risk.apply", headers=delivery.headers, kind=SpanKind.CONSUMER):
+                    await apply(event)
+            except Exception as error:
+                if _hopeless(error, delivery):
+                    log.exception("cannot be applied", extra={"id": event.id, "type": event.type})
+                    return Settlement.DEAD_LETTER
+                raise
             metrics.histogram(metrics.RISK_COMMIT_LATENCY).record(monotonic() - began)
             metrics.counter(metrics.RISK_APPLIED).add(1, {"type": event.type})
         return Settlement.ACK
@@ -71,3 +81,15 @@ def shard_consumers(
         Consumer(link, topology.risk_shard(n), handle, prefetch=PREFETCH, also=topology.FLEET)
         for n in range(shards)
     ]
+
+
+def _hopeless(error: Exception, delivery: Delivery) -> bool:
+    """Return whether trying again cannot help: bad data, or the same fault time and again.
+
+    A database that is away is worth any number of tries.
+    """
+    if isinstance(error, DBAPIError):
+        return str(getattr(error.orig, "sqlstate", "")).startswith("22")  # SQL: data exception
+    if isinstance(error, SQLAlchemyError | OSError):
+        return False
+    return int(delivery.headers.get("x-delivery-count") or 0) >= TRIES

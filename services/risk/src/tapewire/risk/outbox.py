@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections import defaultdict
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 from typing import Final
@@ -133,7 +133,7 @@ class Outbox:
             await self._stopping.sent(seq, message.stop_id)
 
     @asynccontextmanager
-    async def _my_turn(self) -> AsyncIterator[bool]:
+    async def _my_turn(self) -> AsyncGenerator[bool]:
         """Yield whether this process may publish; on SQLite there is only one process."""
         if self._store.engine.dialect.name == "sqlite":
             yield True

@@ -105,5 +105,8 @@ class TimeLimit:
         return f"Session age {age} is {value:.1f} % of the limit {limit}"
 
 
-RULES: Final[Mapping[RuleName, Rule]] = {rule.name: rule for rule in (LossLimit(), TimeLimit())}
+RULES: Final[Mapping[RuleName, Rule]] = {
+    LossLimit.name: LossLimit(),
+    TimeLimit.name: TimeLimit(),
+}
 """Every rule, in the order in which their alarms are told."""

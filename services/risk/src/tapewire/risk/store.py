@@ -1,7 +1,7 @@
 """Risk's state in SQL: everything that one event causes is one transaction."""
 
 import asyncio
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncGenerator, Collection, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import asdict, replace
 from datetime import datetime
@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, RowMapping, Table, and_, delete, func, sel
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from tapewire.risk.episode import OPEN, Episode
+from tapewire.risk.episode import OPEN, Episode, State
 from tapewire.risk.outgoing import Outgoing
 from tapewire.risk.session import Session
 from tapewire.risk.stops import Stop, StopState
@@ -81,14 +81,13 @@ class Work:
         )
 
     async def forget(self, before: datetime) -> int:
-        """Delete what nobody needs any more; return how many rows."""
-        ended = and_(SESSIONS.c.updated_at < before, SESSIONS.c.due_at.is_(None))
+        """Delete what nobody needs any more, but no latched emergency; return how many rows."""
         latched = (
             select(EPISODES.c.rule)
             .where(
                 EPISODES.c.user_id == SESSIONS.c.user_id,
                 EPISODES.c.session_id == SESSIONS.c.session_id,
-                EPISODES.c.state.in_(OPEN),
+                EPISODES.c.state == State.EMERGENCY,
             )
             .exists()
         )
@@ -96,7 +95,7 @@ class Work:
         for statement in (
             delete(APPLIED).where(APPLIED.c.applied_at < before),
             delete(OUTBOX).where(OUTBOX.c.sent_at < before),
-            delete(SESSIONS).where(ended, ~latched),
+            delete(SESSIONS).where(SESSIONS.c.updated_at < before, ~latched),
             delete(EPISODES).where(
                 ~select(SESSIONS.c.user_id)
                 .where(
@@ -159,7 +158,7 @@ class Store:
         self._turn = asyncio.Lock() if engine.dialect.name == "sqlite" else None
 
     @asynccontextmanager
-    async def work(self) -> AsyncIterator[Work]:
+    async def work(self) -> AsyncGenerator[Work]:
         """Open a write transaction: committed at the end, rolled back on any error."""
         if self._turn is None:
             async with self.engine.begin() as connection:
@@ -259,6 +258,7 @@ def stop_row(stop: Stop) -> dict[str, Any]:
 
 def stop_of(row: RowMapping) -> Stop:
     """Return the stop that a row holds."""
-    fields = dict(row)
+    fields: dict[str, Any] = dict(row)
     fields |= {"user": fields.pop("user_id"), "session": fields.pop("session_id")}
-    return Stop(**fields | {"state": StopState(fields["state"])})
+    state = StopState(fields.pop("state"))
+    return Stop(**fields, state=state)

@@ -60,7 +60,7 @@ def judge(
 
 def release(session: Session, at: datetime) -> tuple[Session, list[RuleName]]:
     """Return the session with every latched emergency released, and which rules they were of."""
-    latched = [n for n in RULES if _state(session, n) is State.EMERGENCY]
+    latched: list[RuleName] = [n for n in RULES if _state(session, n) is State.EMERGENCY]
     moved = {name: step(session.episodes[name], Signal.RELEASE, at) for name in latched}
     return replace(session, episodes={**session.episodes, **moved}), latched
 
