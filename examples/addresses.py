@@ -2,10 +2,14 @@
 
 import json
 import os
-from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
+
+import httpx
+
+from tapewire.client import Token
 
 
 @dataclass(frozen=True)
@@ -18,6 +22,7 @@ class Addresses:
         amqp: the broker's URL, if producers may reach it.
         secret: the fleet's JWT secret; a fleet with a key set of its own has none: give tokens.
         token: a token from outside.
+        token_url: where a demo gives a token to whoever asks.
     """
 
     edges: tuple[str, ...]
@@ -25,6 +30,7 @@ class Addresses:
     amqp: str | None
     secret: str | None
     token: str | None
+    token_url: str | None
 
     @classmethod
     def find(cls) -> "Addresses":
@@ -38,6 +44,7 @@ class Addresses:
             amqp=_setting("TAPEWIRE_AMQP_URL") or fleet.get("amqp"),
             secret=_setting("TAPEWIRE_JWT_SECRET") or fleet.get("jwt_secret"),
             token=_setting("TAPEWIRE_TOKEN"),
+            token_url=_setting("TAPEWIRE_TOKEN_URL"),
         )
 
     def need(self, name: str) -> Any:
@@ -47,23 +54,34 @@ class Addresses:
             raise SystemExit(f"{name}: no fleet found; start one with `tapewire up`")
         return value
 
-    def token_for(self, user: str, *scopes: str) -> str | Callable[[], str]:
+    def token_for(self, user: str, *scopes: str) -> Token:
         """Return what to pass as ``token``: the one given, or a maker of fresh ones."""
         if self.token:
             return self.token
-        secret = self.secret
-        if secret is None:
-            raise SystemExit("no token: set TAPEWIRE_TOKEN, or start a fleet with `tapewire up`")
+        if self.token_url:
+            return partial(_ask_demo, self.token_url, user)
+        return partial(self.token_now, user, *scopes)
+
+    def token_now(self, user: str, *scopes: str) -> str:
+        """Return a token for ``user``, with a trader's scopes unless some are named."""
+        if self.token:
+            return self.token
         from tapewire.auth import DEFAULT_SCOPES, mint  # of the extra `fleet`
 
-        return lambda: mint(secret, user, scopes=scopes or DEFAULT_SCOPES)
+        return mint(self.need("secret"), user, scopes=scopes or DEFAULT_SCOPES)
+
+
+async def _ask_demo(url: str, user: str) -> str:
+    async with httpx.AsyncClient(trust_env=False) as http:
+        response = await http.post(url, json={"userId": user})
+        return str(response.raise_for_status().json()["token"])
 
 
 def _setting(name: str) -> str | None:
     if value := os.environ.get(name):
         return value
-    file = os.environ.get(f"{name}_FILE")
-    return Path(file).read_text("utf-8").strip() if file else None
+    file = Path(os.environ.get(f"{name}_FILE", ""))
+    return file.read_text("utf-8").strip() if file.is_file() else None
 
 
 def _fleet() -> dict[str, Any]:

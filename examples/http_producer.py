@@ -35,13 +35,13 @@ def post(url: str, token: str, events: list[dict[str, Any]]) -> dict[str, Any]:
 
 def main(user: str) -> None:
     where = Addresses.find()
-    token = where.token_for("http-producer", "events:write")
+    token = where.token_now("http-producer", "events:write")
     notice = {"type": "system_notification", "userId": user, "title": "From urllib"}
     events = [
         {**notice, "id": str(uuid.uuid4()), "message": "Nothing but JSON and HTTP."},
         {**notice, "id": str(uuid.uuid4()), "level": "urgent", "message": "No such level."},
     ]
-    answer = post(where.need("ingest"), token if isinstance(token, str) else token(), events)
+    answer = post(where.need("ingest"), token, events)
     print(json.dumps(answer, indent=2))
 
 

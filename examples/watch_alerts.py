@@ -15,7 +15,11 @@ async def main(user: str) -> None:
     where = Addresses.find()
     async with WebSocketClient(where.need("edges"), token=where.token_for(user)) as client:
         async for alert in client.messages("risk_alert", "emergency_stop", "system_notification"):
-            print(alert["timestamp"], alert.get("alertLevel", alert.type), alert.get("message", ""))
+            print(
+                alert["timestamp"],
+                alert.get("alertLevel", alert.type),
+                alert.get("message", alert.get("reason")),
+            )
 
 
 if __name__ == "__main__":
