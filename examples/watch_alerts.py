@@ -1,7 +1,4 @@
-"""Ten lines: print a user's alerts as they come, and acknowledge each by having printed it.
-
-python examples/watch_alerts.py [user]
-"""
+"""Print a user's alerts (``watch_alerts.py [user]``); printing one acknowledges it."""
 
 import asyncio
 import sys
