@@ -69,14 +69,14 @@ class ProcessFleet(Fleet):
         return f"amqp://{user}:{password}@{self._broker.hostname}:{self._broker.port}/%2F"
 
     async def kill(self, node: str, number: Signals = SIGKILL) -> None:
-        process = self._process(node)
+        process = self.process(node)
         process.send_signal(number)
         if number == SIGKILL:
             await asyncio.to_thread(process.wait, 10)
 
     async def stop(self, node: str) -> None:
         (self._options.held / node).touch()
-        process = self._process(node)
+        process = self.process(node)
         process.send_signal(SIGTERM)
         await asyncio.to_thread(process.wait, STOP_TIMEOUT_S)
 
@@ -93,7 +93,7 @@ class ProcessFleet(Fleet):
         for _ in launch.stop(self._options.run_dir):
             pass
 
-    def _process(self, node: str) -> psutil.Process:
+    def process(self, node: str) -> psutil.Process:
         """Return the node's process; one that is just being started again is waited for."""
         deadline = time.monotonic() + 20
         while True:

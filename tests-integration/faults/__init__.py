@@ -12,7 +12,7 @@ Run it with `tests-integration` on the path (`make test-faults`).
 |---|---|
 | `audit` | the rules, pure: what was confirmed, what was handled, what is left → what is wrong |
 | `book` | the records that the rules read |
-| `publishers` | numbered critical alerts, over AMQP and over HTTP, each sent until it is confirmed |
+| `publishers` | numbered critical alerts, over AMQP and HTTP, each sent until confirmed |
 | `devices`, `device` | clients that come and go: the SDK, raw sockets, a process of its own |
 | `faults_table` | every fault, as values |
 | `target` | what strikes need of a fleet: signals, the broker's alarms, substitutes, queue depths |

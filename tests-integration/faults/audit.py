@@ -4,7 +4,7 @@
 |---|---|
 | lost | a confirmed alert was handled by no device of its user; or not by an own-inbox device |
 | duplicated | a device that remembers what it handled handled an alert twice |
-| disordered | a user's devices, together, first handled an alert after a later one of its publisher |
+| disordered | a user's devices, together, handled an alert after a later one of its publisher |
 | invented | something was handled that nobody sent |
 | left | at the end something waits in an inbox, in `dead` or in the mailroom |
 """

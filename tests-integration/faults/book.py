@@ -52,6 +52,15 @@ class Book:
         handled = [h for h in self._handled if h.id in wanted or h.id not in self._sent]
         return audit(sent, handled, self.devices, depths=depths)
 
+    def history(self, verdict: Verdict) -> list[str]:
+        """Return what is known of every alert that a finding names: where to look for causes."""
+        lines: list[str] = []
+        for id_, alert in self._sent.items():
+            if any(id_ in sentence.split() for sentence in verdict.findings):
+                lines.append(f"{id_} confirmed at {alert.confirmed_at}")
+                lines += [f"    {h.at:.3f} {h.device.name}" for h in self._handled if h.id == id_]
+        return lines
+
     @property
     def users(self) -> Iterable[str]:
         """Everybody who has a device."""

@@ -103,10 +103,9 @@ class SdkDevice(Came):
 class ProcessDevice(Came):
     """`faults.device` in a process of its own, which can be killed at any instant."""
 
-    module = "faults.device"
-
-    def __init__(self, *came, directory: Path) -> None:
+    def __init__(self, *came, directory: Path, command: Sequence[str] = ("faults.device",)) -> None:
         super().__init__(*came)
+        self._command = command
         self._log = directory / f"{self.device.name}.log"
         self._read = 0
         self.process: asyncio.subprocess.Process | None = None
@@ -123,7 +122,7 @@ class ProcessDevice(Came):
             environment = os.environ | {"TAPEWIRE_TOKEN": self.token(), "PYTHONPATH": path}
             with self._log.with_suffix(".err").open("ab") as errors:
                 self.process = await asyncio.create_subprocess_exec(
-                    *(sys.executable, "-m", self.module, json.dumps(told)),
+                    *(sys.executable, "-m", *self._command, json.dumps(told)),
                     env=environment,
                     stdout=errors,
                     stderr=errors,

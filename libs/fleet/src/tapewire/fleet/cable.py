@@ -21,6 +21,7 @@ class Cable:
         self._writers: set[asyncio.StreamWriter] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._server: asyncio.Server | None = None
+        self._frozen: set[asyncio.StreamWriter] = set()
         self.broken = False
 
     async def start(self) -> str:
@@ -35,6 +36,14 @@ class Cable:
         for writer in self._writers:
             writer.transport.abort()
         self._writers.clear()
+        self._frozen.clear()
+
+    def freeze(self) -> None:
+        """Let nothing pass any more on the connections there are, and break none; new ones work.
+
+        Both ends are left with a half-open connection, as after a NAT forgot it.
+        """
+        self._frozen |= self._writers
 
     def pull_out(self) -> None:
         """Break every connection and refuse new ones, until `plug_in`."""
@@ -71,5 +80,7 @@ class Cable:
     async def _pump(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
         with suppress(OSError):
             while data := await source.read(CHUNK):
-                sink.write(data)
-        sink.close()
+                if sink not in self._frozen:
+                    sink.write(data)
+        if sink not in self._frozen:
+            sink.close()

@@ -1,0 +1,89 @@
+"""`python -m faults`: see the package."""
+
+import argparse
+import asyncio
+import os
+import random
+import secrets
+import sys
+import tempfile
+from contextlib import ExitStack, closing
+from pathlib import Path
+
+import engines
+from engines import Fleet
+from engines.process import ProcessFleet
+
+from faults import campaign
+from faults.faults_table import FAULTS, named
+from faults.world import World
+from tapewire.fleet import record
+from tapewire.fleet.options import Options
+
+QUICK = {
+    # Half-open sockets and forgotten acks are noticed in seconds, so that rounds are short.
+    "TAPEWIRE_EDGE_HEARTBEAT_INTERVAL_S": "4",
+    "TAPEWIRE_EDGE_HEARTBEAT_GRACE_S": "4",
+    "TAPEWIRE_EDGE_ACK_DEADLINE_S": "5",
+    "TAPEWIRE_EDGE_DRAIN_WINDOW_S": "1",
+    "TAPEWIRE_LOG_LEVEL": "INFO",
+}
+
+
+def attach(path: Path) -> Fleet:
+    """Return the fleet that `.run/fleet.json` tells of; it was started by somebody else.
+
+    Raises:
+        SystemExit: it is not one that this program can strike.
+    """
+    told = record.Fleet.read(path.resolve().parent)
+    if told.engine != "process" or len(told.urls.edge) < 2:
+        sys.exit("faults: the fleet must be of processes with two edges (tapewire up --edges 2)")
+    return ProcessFleet(Options(told.run_dir, edges=len(told.urls.edge)))
+
+
+def main() -> int:
+    """Run a campaign; 0 when the promise held."""
+    parser = argparse.ArgumentParser(prog="python -m faults", description="Strike and audit.")
+    parser.add_argument("--fleet", type=Path, metavar="PATH", help="a running fleet's fleet.json")
+    parser.add_argument("--engine", choices=engines.ENGINES, default="process")
+    parser.add_argument("--only", help="faults, comma-separated")
+    parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10_000))
+    parser.add_argument("--repeat", type=int, default=1, help="the faults, so many times")
+    parser.add_argument("--crowd", type=int, default=2, help="users of each sort")
+    parser.add_argument("--keep", type=Path, help="directory for logs and stores, not removed")
+    parser.add_argument("--list", action="store_true", help="name the faults, and end")
+    arguments = parser.parse_args()
+    if arguments.list:
+        print("\n".join(fault.name for fault in FAULTS))
+        return 0
+    faults = FAULTS
+    if arguments.only:
+        faults = tuple(named(name.strip()) for name in arguments.only.split(","))
+    print(f"seed {arguments.seed}", file=sys.stderr)
+    with ExitStack() as stack:
+        directory = arguments.keep or Path(
+            stack.enter_context(tempfile.TemporaryDirectory(prefix="tapewire-faults-"))
+        )
+        if arguments.fleet:
+            fleet = attach(arguments.fleet)
+        else:
+            os.environ.update({name: os.environ.get(name, value) for name, value in QUICK.items()})
+            fleet = stack.enter_context(closing(engines.start(arguments.engine, directory)))
+        outcome = asyncio.run(_strike(fleet, directory, faults, arguments))
+    print(campaign.table(outcome))
+    return 0 if outcome.holds else 1
+
+
+async def _strike(fleet, directory, faults, arguments) -> campaign.Outcome:
+    name = f"u{secrets.token_hex(2)}"
+    world = World(fleet, directory, name=name, seed=arguments.seed, crowd=arguments.crowd)
+    await world.open()
+    try:
+        return await campaign.run(world, faults * arguments.repeat, seed=arguments.seed)
+    finally:
+        await world.close()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,23 @@
+"""A short campaign on the suite's fleet: some faults, everything audited."""
+
+import secrets
+
+import pytest
+
+from faults import campaign
+from faults.faults_table import SHORT, named
+from faults.world import World
+
+
+@pytest.mark.timeout(240)
+async def test_no_critical_alert_is_lost_doubled_or_out_of_order_under_faults(fleet, tmp_path):
+    world = World(fleet, tmp_path, name=f"f{secrets.token_hex(2)}", seed=4, crowd=1)
+    await world.open()
+    try:
+        outcome = await campaign.run(world, [named(name).once() for name in SHORT], seed=4)
+    finally:
+        await world.close()
+    print(campaign.table(outcome))
+    assert outcome.holds, campaign.table(outcome)
+    assert outcome.whole.alerts > 50
+    assert all(row.struck for row in outcome.rows)
