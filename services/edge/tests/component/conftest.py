@@ -101,9 +101,7 @@ class World:
             **settings,
         )
         app = build(chosen, AuthSettings(jwt_secret=SECRET))
-        url = await self.stack.enter_async_context(
-            running(app, chosen, **server_options(chosen))
-        )
+        url = await self.stack.enter_async_context(running(app, chosen, **server_options(chosen)))
         edge = Edge(url, app)
         await self.until(lambda: app.state.lifecycle.ready)
         return edge
@@ -148,7 +146,7 @@ class World:
                     return (await http.get(edge.http + "/readyz")).is_success
                 return False
 
-            await self.until_async(ready)
+            await self.until_async(ready, timeout_s=60.0)
         return process, edge
 
     async def consumers_gone(self, queue: str) -> None:

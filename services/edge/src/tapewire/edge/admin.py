@@ -6,7 +6,7 @@ users are attached at once after a restart.
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import NamedTuple
 
@@ -34,7 +34,7 @@ class Admin:
         self._free = asyncio.Semaphore(size)
 
     @asynccontextmanager
-    async def channel(self) -> AsyncIterator[AbstractChannel]:
+    async def channel(self) -> AsyncGenerator[AbstractChannel]:
         """Lend a channel. Run only in a task that nobody cancels."""
         async with self._free:
             channel: AbstractChannel | None = None

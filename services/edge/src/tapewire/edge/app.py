@@ -15,6 +15,7 @@ from tapewire.edge.connection import Tally
 from tapewire.edge.dispatch import Dispatch
 from tapewire.edge.figures import Figures
 from tapewire.edge.gate import Gate
+from tapewire.edge.holdings import Holdings
 from tapewire.edge.lines import Lines
 from tapewire.edge.links import Links
 from tapewire.edge.mailboxes import Mailboxes
@@ -23,11 +24,14 @@ from tapewire.edge.office import Office
 from tapewire.edge.relay import Relays
 from tapewire.edge.settings import EdgeSettings
 from tapewire.edge.snapshots import Snapshots
+from tapewire.edge.subscribing import Subscribing
 from tapewire.edge.subscriptions import Subscriptions
 from tapewire.edge.tasks import Tasks
 from tapewire.service import create_app
 
-DESCRIPTION = """Client connections: `/ws` speaks the subprotocol `tapewire.v1` (docs/protocol.md)."""
+DESCRIPTION = (
+    """Client connections: `/ws` speaks the subprotocol `tapewire.v1` (docs/protocol.md)."""
+)
 
 
 def build(settings: EdgeSettings, auth: AuthSettings) -> FastAPI:
@@ -35,6 +39,7 @@ def build(settings: EdgeSettings, auth: AuthSettings) -> FastAPI:
     tasks = Tasks()
     tally = Tally()
     live, passing = Audience(), Audience()
+    holdings = Holdings(live, passing)
     clock = Clock(settings.edge_tick_s)
     verifier = Verifier.from_settings(auth)
     links = Links(
@@ -50,7 +55,7 @@ def build(settings: EdgeSettings, auth: AuthSettings) -> FastAPI:
         links.consuming,
         settings.edge_node,
         tasks,
-        Dispatch(live, passing, lambda note: lines.on_note(note)),
+        Dispatch(live, passing, lambda note: lines.letters.read(note)),
     )
     lines = Lines(
         consuming=links.consuming,
@@ -64,23 +69,30 @@ def build(settings: EdgeSettings, auth: AuthSettings) -> FastAPI:
         ack_deadline_s=settings.edge_ack_deadline_s,
         requeue_after_s=settings.edge_requeue_after_s,
     )
+    subscriptions = Subscriptions(admin, publisher)
     mailboxes = Mailboxes(
         lines=lines,
+        holdings=holdings,
         node=node,
         admin=admin,
-        subscriptions=Subscriptions(admin, publisher),
+        subscriptions=subscriptions,
         tasks=tasks,
-        live=live,
-        passing=passing,
         limits=settings.limits,
         queue_type=settings.inbox_queue_type,
     )
     asked = Commands(publisher, deadline_s=settings.edge_command_deadline_s)
     conduct = Conduct(
         mailboxes=mailboxes,
-        snapshots=Snapshots(
-            Caller(links.publishing), deadline_s=settings.edge_snapshot_deadline_s
+        subscribing=Subscribing(
+            mailboxes=mailboxes,
+            holdings=holdings,
+            node=node,
+            admin=admin,
+            subscriptions=subscriptions,
+            tasks=tasks,
+            limits=settings.limits,
         ),
+        snapshots=Snapshots(Caller(links.publishing), deadline_s=settings.edge_snapshot_deadline_s),
         commands=asked,
         verifier=verifier,
         clock=clock,
@@ -106,7 +118,7 @@ def build(settings: EdgeSettings, auth: AuthSettings) -> FastAPI:
             links,
             node,
             verifier,
-            Office(lines, clock),
+            Office(lines, mailboxes, clock),
             Figures(tally, gate=gate, lines=lines, mailboxes=mailboxes, relays=relays, clock=clock),
             gate,
         ],
@@ -134,5 +146,3 @@ def server_options(settings: EdgeSettings) -> dict[str, object]:
         "ws_per_message_deflate": True,
         "http": "httptools",
     }
-
-

@@ -91,7 +91,9 @@ def _user(channel: str, user: str, *, own: bool) -> Plan:
 def _session(channel: str, owners: list[tuple[str, str]]) -> Plan:
     def bindings(kinds: tuple[str, ...]) -> tuple[Binding, ...]:
         return tuple(
-            Binding(EVENTS, f"{user}.{session}.{kind}") for user, session in owners for kind in kinds
+            Binding(EVENTS, f"{user}.{session}.{kind}")
+            for user, session in owners
+            for kind in kinds
         )
 
     topics = tuple(

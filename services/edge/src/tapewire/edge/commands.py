@@ -90,6 +90,8 @@ async def post_command(
         raise ApiError(403, "forbidden", "Not a user of this token.") from error
     except NotConfirmed as error:
         raise ApiError(
-            503, "unavailable", "The broker did not confirm it: send it again.",
+            503,
+            "unavailable",
+            "The broker did not confirm it: send it again.",
             headers={"Retry-After": "1"},
         ) from error

@@ -12,7 +12,9 @@ Contents: message → what is done.
 
 import asyncio
 import logging
+from collections.abc import Coroutine
 from datetime import UTC, datetime
+from typing import Any, TypeVar
 
 from tapewire.auth import Claims, ExpiredToken, InvalidToken, TokenError, Verifier
 from tapewire.auth.verifier import LEEWAY_S
@@ -37,10 +39,13 @@ from tapewire.edge.commands import Commands, Forbidden
 from tapewire.edge.connection import Connection
 from tapewire.edge.mailboxes import Mailboxes
 from tapewire.edge.snapshots import Snapshots
+from tapewire.edge.subscribing import Subscribing
 from tapewire.edge.tasks import Tasks
 from tapewire.service import metrics
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 DAY_S = 86_400.0  # the wheel is asked again each day: a token may be good for centuries
 
@@ -52,6 +57,7 @@ class Conduct:
         self,
         *,
         mailboxes: Mailboxes,
+        subscribing: Subscribing,
         snapshots: Snapshots,
         commands: Commands,
         verifier: Verifier,
@@ -61,6 +67,7 @@ class Conduct:
         heartbeat_grace_s: float,
     ) -> None:
         self._mailboxes = mailboxes
+        self._subscribing = subscribing
         self._snapshots = snapshots
         self._commands = commands
         self._verifier = verifier
@@ -100,8 +107,8 @@ class Conduct:
             case Authenticate():
                 raise AssertionError("the session lets no second one through")
 
-    async def _shielded(self, work, name: str) -> None:
-        await asyncio.shield(self._tasks.spawn(work, name))
+    async def _shielded(self, work: Coroutine[Any, Any, T], name: str) -> T:
+        return await asyncio.shield(self._tasks.spawn(work, name))
 
     def _ack(self, connection: Connection, frame: Ack) -> None:
         assert connection.claims is not None
@@ -111,7 +118,7 @@ class Conduct:
         self._mailboxes.ack(connection, frame.ids or (), frame.up_to)
 
     async def _subscribe(self, connection: Connection, frame: Subscribe) -> None:
-        granted = await self._mailboxes.subscribe(connection, frame.channels)
+        granted = await self._subscribing.subscribe(connection, frame.channels)
         connection.say(
             Subscribed(
                 id=frame.id,
@@ -123,7 +130,7 @@ class Conduct:
             self._tasks.spawn(self._snapshots.show(connection, granted.new), "snapshots")
 
     async def _unsubscribe(self, connection: Connection, frame: Unsubscribe) -> None:
-        await self._mailboxes.unsubscribe(connection, frame.channels)
+        await self._subscribing.unsubscribe(connection, frame.channels)
         connection.say(Unsubscribed(id=frame.id, channels=frame.channels))
 
     async def _refresh(self, connection: Connection, frame: Refresh) -> None:
@@ -145,7 +152,7 @@ class Conduct:
         if claims.subject != connection.user:
             connection.close(CloseCode.INVALID_TOKEN)
             return
-        lost = await self._mailboxes.restrict(connection, claims)
+        lost = await self._shielded(self._subscribing.restrict(connection, claims), "restrict")
         if connection.closed:
             return
         if lost:
@@ -205,9 +212,11 @@ class Conduct:
             "token",
             self._clock.after(
                 min(left_s, DAY_S),
-                lambda: self._expire(connection)
-                if left_s > DAY_S
-                else connection.close(CloseCode.TOKEN_EXPIRED),
+                lambda: (
+                    self._expire(connection)
+                    if left_s > DAY_S
+                    else connection.close(CloseCode.TOKEN_EXPIRED)
+                ),
             ),
         )
 

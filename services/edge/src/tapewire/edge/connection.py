@@ -1,5 +1,6 @@
 """One client connection, as everything but ASGI sees it."""
 
+import logging
 from collections.abc import Callable, Iterable
 from typing import Final, Protocol
 
@@ -7,12 +8,14 @@ from tapewire.auth import Claims
 from tapewire.contracts import escape, new_id
 from tapewire.contracts.frames import Acked, CloseCode, Frame, encode_frame
 from tapewire.edge.channels import Plan, topics_of
+from tapewire.edge.effects import Kind, Parcel
 from tapewire.edge.frames import TEXT, Message, frame, ping
 from tapewire.edge.limits import Limits
 from tapewire.edge.outbound import Outbound
 from tapewire.edge.session import Phase, Session, Step
-from tapewire.edge.tray import Kind, Parcel
 from tapewire.edge.wheel import Timer
+
+log = logging.getLogger(__name__)
 
 HEARTBEAT: Final = frame(TEXT, b'{"type":"heartbeat"}')
 
@@ -20,7 +23,10 @@ HEARTBEAT: Final = frame(TEXT, b'{"type":"heartbeat"}')
 class Wire(Protocol):
     """The socket under a connection (``protocol.Socket``)."""
 
-    compressed: bool
+    @property
+    def compressed(self) -> bool:
+        """Whether deflated frames may be sent."""
+        ...
 
     def write(self, frames: bytes) -> None:
         """Write whole frames."""
@@ -55,7 +61,10 @@ class Flusher:
     def _flush(self) -> None:
         due, self._due = self._due, []
         for connection in due:
-            connection.flush()
+            try:
+                connection.flush()
+            except Exception:  # one socket's fault must not keep the others waiting
+                log.exception("flush failed")
 
 
 class Connection:
@@ -65,10 +74,32 @@ class Connection:
     """
 
     __slots__ = (
-        "__weakref__", "_due", "_flusher", "_number", "_on_close", "_outbound", "_pinged", "_proved",
-        "_tally", "_wire", "address", "claims", "client_id", "close_code", "compressed", "id",
-        "last_seen", "on_proof", "opened_at", "own_inbox", "plans", "resume", "session", "timers",
-        "topics", "word",
+        "__weakref__",
+        "_due",
+        "_flusher",
+        "_number",
+        "_on_close",
+        "_outbound",
+        "_pinged",
+        "_proved",
+        "_tally",
+        "_wire",
+        "address",
+        "claims",
+        "client_id",
+        "close_code",
+        "compressed",
+        "id",
+        "last_seen",
+        "on_proof",
+        "opened_at",
+        "own_inbox",
+        "plans",
+        "resume",
+        "session",
+        "timers",
+        "topics",
+        "word",
     )
 
     def __init__(
@@ -184,7 +215,11 @@ class Connection:
         """Write what is due, and ask for proof of the recent messages in it."""
         self._due = False
         data = self._outbound.take()
-        if self._number > self._pinged and self._pinged == self._proved and not self._outbound.lagging:
+        if (
+            self._number > self._pinged
+            and self._pinged == self._proved
+            and not self._outbound.lagging
+        ):
             self._pinged = self._number
             data += ping(b"%d" % self._number)
         if data:

@@ -30,9 +30,7 @@ class Dispatch:
         on_note: takes other edges' relays.
     """
 
-    def __init__(
-        self, live: Audience, passing: Audience, on_note: Callable[[Note], None]
-    ) -> None:
+    def __init__(self, live: Audience, passing: Audience, on_note: Callable[[Note], None]) -> None:
         self._live = live
         self._passing = passing
         self._on_note = on_note

@@ -4,11 +4,11 @@ from collections.abc import Callable, Iterable, Mapping
 
 from tapewire.edge.clock import Clock
 from tapewire.edge.connection import Tally
+from tapewire.edge.effects import Kind
 from tapewire.edge.gate import Gate
 from tapewire.edge.lines import Lines
 from tapewire.edge.mailboxes import Mailboxes
 from tapewire.edge.relay import Relays
-from tapewire.edge.tray import Kind
 from tapewire.service import metrics
 from tapewire.service.metrics import Metric
 
@@ -48,7 +48,7 @@ class Figures:
             metrics.RESENT: lambda: lines.resent,
             metrics.RELAYED: lambda: [
                 (relays.sent, {"direction": "out"}),
-                (lines.copies_in, {"direction": "in"}),
+                (lines.letters.copies_in, {"direction": "in"}),
             ],
             metrics.MAILBOXES: lambda: [
                 (count, {"state": state.value}) for state, count in mailboxes.states().items()

@@ -1,11 +1,10 @@
 """`/ws`: from a handshake to a closed socket. The ASGI side of a connection."""
 
 import asyncio
-import ipaddress
 import logging
 from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl
 
 from starlette.types import Message as AsgiMessage
 from starlette.types import Receive, Scope, Send
@@ -23,6 +22,7 @@ from tapewire.contracts.frames import (
 from tapewire.edge.clock import Clock
 from tapewire.edge.conduct import Conduct
 from tapewire.edge.connection import Connection, Flusher, Tally
+from tapewire.edge.handshake import is_local, origin_allowed, token_of
 from tapewire.edge.limits import Handshakes
 from tapewire.edge.mailboxes import Mailboxes, TooManyConnections
 from tapewire.edge.protocol import EXTENSION, Socket
@@ -32,8 +32,6 @@ from tapewire.edge.tasks import Tasks
 from tapewire.service import metrics
 
 log = logging.getLogger(__name__)
-
-BEARER = "bearer."  # a subprotocol that carries a token, for browsers, which can set no header
 
 
 class Gate:
@@ -88,7 +86,9 @@ class Gate:
         until = self._clock.now() + window_s
         while connections:
             left_s = until - self._clock.now()
-            share = len(connections) if left_s <= 0 else max(1, int(len(connections) * 0.05 / left_s))
+            share = (
+                len(connections) if left_s <= 0 else max(1, int(len(connections) * 0.05 / left_s))
+            )
             for connection in connections[:share]:
                 connection.close(CloseCode.DRAINING)
             del connections[:share]
@@ -119,7 +119,7 @@ class Gate:
         headers = {k.decode("latin-1"): v.decode("latin-1") for k, v in scope["headers"]}
         address = scope["client"][0] if scope.get("client") else ""
         await receive()  # websocket.connect
-        if not _is_local(address) and not self._handshakes.allow(address, self._clock.now()):
+        if not is_local(address) and not self._handshakes.allow(address, self._clock.now()):
             metrics.counter(metrics.RATE_LIMITED).add(1, {"limit": "handshakes"})
             log.warning("too many handshakes", extra={"address": address})
             await _deny(send, 429)
@@ -152,7 +152,7 @@ class Gate:
     def _admit(self, connection: Connection, headers: dict[str, str]) -> bool:
         if self._draining:
             connection.close(CloseCode.DRAINING)
-        elif not _origin_allowed(headers, self._settings.cors_origins):
+        elif not origin_allowed(headers, self._settings.cors_origins):
             log.warning(
                 "origin refused",
                 extra={"origin": headers.get("origin"), "address": connection.address},
@@ -172,7 +172,7 @@ class Gate:
         receive: Receive,
     ) -> None:
         query = dict(parse_qsl(scope.get("query_string", b"").decode("latin-1")))
-        token = _token(headers, offered)
+        token = token_of(headers, offered)
         if token is not None:
             await self._authenticate(connection, token, query)
         else:
@@ -284,9 +284,7 @@ class Gate:
             connection.close(CloseCode.NO_AUTHENTICATION)
 
     def _refuse(self, connection: Connection, error: TokenError) -> None:
-        log.warning(
-            "token refused", extra={"reason": error.reason, "address": connection.address}
-        )
+        log.warning("token refused", extra={"reason": error.reason, "address": connection.address})
         match error:
             case ExpiredToken():
                 connection.close(CloseCode.TOKEN_EXPIRED)
@@ -298,28 +296,6 @@ class Gate:
     def _closed(self, connection: Connection) -> None:
         self._connections.discard(connection)
         self._mailboxes.leave(connection)
-
-
-def _token(headers: dict[str, str], offered: list[str]) -> str | None:
-    scheme, _, token = headers.get("authorization", "").partition(" ")
-    if scheme.lower() == "bearer" and token:
-        return token.strip()
-    return next((p.removeprefix(BEARER) for p in offered if p.startswith(BEARER)), None)
-
-
-def _origin_allowed(headers: dict[str, str], allowed: tuple[str, ...]) -> bool:
-    """Return whether a browser's page may connect: one on the list, or from this very host."""
-    origin = headers.get("origin")
-    if origin is None or "*" in allowed or origin in allowed:
-        return True
-    return urlsplit(origin).netloc.lower() == headers.get("host", "").lower() != ""
-
-
-def _is_local(address: str) -> bool:
-    try:
-        return ipaddress.ip_address(address).is_loopback
-    except ValueError:
-        return True  # a Unix socket
 
 
 def _expires_in(claims: Claims) -> int:

@@ -121,7 +121,8 @@ class Lane:
     async def _flush(self) -> None:
         while self._due and (channel := self._channel) is not None and not channel.is_closed:
             frames = [self._due.popleft() for _ in range(min(len(self._due), FRAMES_PER_WRITE))]
-            await channel.write_queue.put(
+            # Public on aiormq's Channel, not on its abstract class: one write for many frames.
+            await channel.write_queue.put(  # pyright: ignore[reportAttributeAccessIssue]
                 ChannelFrame.marshall(channel_number=channel.number, frames=frames)
             )
 

@@ -6,8 +6,9 @@ from typing import Final
 
 from tapewire.broker.topology import Queue
 from tapewire.edge.connection import Connection
+from tapewire.edge.effects import Kind, Parcel
 from tapewire.edge.lane import Lane
-from tapewire.edge.tray import Kind, Parcel, Tray
+from tapewire.edge.tray import Tray
 
 _numbers: Final = count(1)
 
@@ -24,7 +25,9 @@ class Line:
         queue: as it is declared.
         shared: whether connections on several edges may need it at once.
         claims: the connections that need it: members, and those about to join.
-        ready: it was looked up (or declared); ``found`` says what was there.
+        ready: it was looked up, or declared.
+        expected: how many edges consumed it when this one asked who holds what.
+        answered: its holder has told, or all of them have.
         released: nothing of it is left on this edge.
         lock: held while it is looked up, consumed or released; one at a time.
         waiting: how many messages its queue had ready when it was last looked at.
@@ -42,6 +45,7 @@ class Line:
         self.tray = Tray(queue.name, kind, _interested)
         self.claims: set[Connection] = set()
         self.ready = asyncio.Event()
+        self.expected = 0
         self.answered = asyncio.Event()
         self.released = asyncio.Event()
         self.lock = asyncio.Lock()

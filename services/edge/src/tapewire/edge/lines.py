@@ -6,37 +6,43 @@ client's disconnect reaches.
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext, suppress
 from functools import partial
 from typing import Final
 
 from aiormq.abc import DeliveredMessage
+from opentelemetry.trace import SpanKind
+from pydantic_core import from_json
 
 from tapewire.broker import CONNECTION_ERRORS, BrokerError, Link, full_jitter
 from tapewire.broker.topology import RECENT_KEPT, Queue
+from tapewire.contracts import new_id
 from tapewire.contracts.frames import CloseCode
-from tapewire.edge.admin import Admin
+from tapewire.edge.admin import Admin, Found
 from tapewire.edge.clock import Clock
 from tapewire.edge.connection import Connection
-from tapewire.edge.frames import Message
-from tapewire.edge.lane import Lane, Lanes
-from tapewire.edge.line import Line
-from tapewire.edge.mailbox_state import JOINABLE, Event, State
-from tapewire.edge.node import Node
-from tapewire.edge.relay import Note, Relays
-from tapewire.edge.tasks import Tasks
-from tapewire.edge.tray import (
-    HOLD_BACK_S,
+from tapewire.edge.effects import (
     Copy,
     Effect,
     Kind,
+    Member,
     Parcel,
     RelayAcked,
     Send,
     Settle,
     TellAcked,
 )
-from tapewire.service import metrics
+from tapewire.edge.frames import Message
+from tapewire.edge.lane import Lane, Lanes
+from tapewire.edge.letters import Letters
+from tapewire.edge.line import Line
+from tapewire.edge.mailbox_state import JOINABLE, Event, State
+from tapewire.edge.node import Node
+from tapewire.edge.relay import Relays
+from tapewire.edge.tasks import Tasks
+from tapewire.edge.tray import HOLD_BACK_S
+from tapewire.service import metrics, telemetry
 
 log = logging.getLogger(__name__)
 
@@ -67,24 +73,26 @@ class Lines:
         requeue_after_s: float,
     ) -> None:
         self._admin = admin
-        self._node = node
-        self._node_name = node_name
         self._relays = relays
         self._tasks = tasks
         self._clock = clock
-        self._on_ghost = on_ghost
         self._ack_deadline_s = ack_deadline_s
         self._requeue_after_s = requeue_after_s
         self._lines: dict[str, Line] = {}
         self._lanes = {
             Kind.INBOX: Lanes(consuming, INBOX_PREFETCH, tasks, self._on_lost, self._on_cancelled),
-            Kind.RECENT: Lanes(consuming, RECENT_PREFETCH, tasks, self._on_lost, self._on_cancelled),
+            Kind.RECENT: Lanes(
+                consuming, RECENT_PREFETCH, tasks, self._on_lost, self._on_cancelled
+            ),
         }
-        self.settled = metrics.histogram(metrics.SETTLE_LATENCY)
+        self._settled = metrics.histogram(metrics.SETTLE_LATENCY)
         self.resent = 0
-        self.copies_in = 0
+        self.letters = Letters(
+            relays, node_name, clock, find=self._lines.get, perform=self.perform, on_ghost=on_ghost
+        )
+        node.on_up.append(self._announce)
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[Line]:
         """Iterate over the lines."""
         return iter(list(self._lines.values()))
 
@@ -144,12 +152,10 @@ class Lines:
             while line.claims:
                 try:
                     found = await self._admin.open(line.queue)
-                    tray = line.tray
                     asking = found.consumers > 0
-                    if asking and line.shared:
-                        tray.hold_back()
+                    line.expected = found.consumers
                     if asking or line.shared:
-                        self._relays.opened(line.word, [line.name], client)
+                        self.letters.announce(line, client)
                     if asking and line.shared:
                         await self._hear(line)
                     elif asking:
@@ -159,21 +165,18 @@ class Lines:
                     await asyncio.sleep(next(waits))
                     continue
                 line.waiting, line.was_absent = found.messages, found.was_absent
-                if line.kind is Kind.RECENT and not asking:
-                    tray.skip = max(0, found.messages - RECENT_KEPT)
+                if line.kind is Kind.RECENT and found.consumers == 0:
+                    line.tray.skip = max(0, found.messages - RECENT_KEPT)
                 line.ready.set()
                 return
 
     async def _hear(self, line: Line) -> None:
-        """Give the holder 250 ms to answer; then relays are taken as they come."""
-        try:
+        """Give the holder 250 ms to answer, so that ``welcome`` counts what it holds."""
+        with suppress(TimeoutError):
             async with asyncio.timeout(HOLD_BACK_S):
                 await line.answered.wait()
-        except TimeoutError:
-            pass
-        self.perform(line, line.tray.release(self._clock.now()))
 
-    async def _outwait(self, line: Line):
+    async def _outwait(self, line: Line) -> Found | None:
         """Wait for the edge of the connection that this one replaces to let the tray go."""
         until = self._clock.now() + GHOST_LEAVES_WITHIN_S
         while self._clock.now() < until:
@@ -213,14 +216,16 @@ class Lines:
 
     async def _look_again(self, line: Line) -> None:
         found = await self._admin.open(line.queue)
-        await self._node.up.wait()
-        if line.shared:
-            self._relays.opened(line.word, [line.name], None)
         if line.kind is Kind.RECENT and found.consumers == 0 and found.messages > RECENT_KEPT:
             # Something was dropped while the broker was out of reach: they come back, and are told.
             for member in list(line.tray.members):
-                assert isinstance(member, Connection)
-                member.close(CloseCode.DRAINING)
+                _connection(member).close(CloseCode.DRAINING)
+
+    def _announce(self) -> None:
+        """The edge's queue is back: relays were missed, and others may think that we are gone."""
+        for line in self:
+            if line.shared and line.tray.state in JOINABLE and line.ready.is_set():
+                self.letters.announce(line)
 
     async def _release(self, line: Line) -> None:
         """Cancel the consumer, then give everything back in the order in which it came."""
@@ -236,26 +241,24 @@ class Lines:
             del self._lines[line.name]
             line.released.set()
             line.ready.set()
-            if line.shared:
-                self._relays.closed(line.word, line.name)
+            self.letters.closed(line)
 
     def _on_delivery(self, line: Line, message: DeliveredMessage) -> None:
         properties = message.header.properties
+        headers = properties.headers or {}
         parcel = Parcel(
-            id=properties.message_id or f"tag-{message.delivery_tag}",
+            id=properties.message_id or _id_in(message.body),
             message=Message(message.body),
             exchange=message.exchange or "",
             routing_key=message.routing_key or "",
             type=properties.message_type or "",
             redelivered=bool(message.redelivered),
+            trace=str(headers.get("traceparent") or "") if line.kind is Kind.INBOX else "",
         )
         tag = message.delivery_tag
         assert tag is not None
-        self.perform(line, line.tray.deliver(parcel, tag, self._clock.now()))
-        if line.kind is Kind.RECENT and len(line.tray) >= RECENT_PREFETCH:
-            for member in line.tray.laggards():
-                assert isinstance(member, Connection)
-                member.close(CloseCode.SLOW_CONSUMER)
+        with _traced("deliver", parcel.trace):
+            self.perform(line, line.tray.deliver(parcel, tag, self._clock.now()))
 
     def _on_lost(self, lane: Lane) -> None:
         for line in self:
@@ -275,45 +278,6 @@ class Lines:
         if line.tray.state is State.OPENING and line.attaching is None:
             self._attach(line, look=True)
 
-    # Other edges
-
-    def on_note(self, note: Note) -> None:
-        """Another edge said something about a user."""
-        if note.node == self._node_name or note.to not in ("", self._node_name):
-            return
-        now = self._clock.now()
-        if note.word == "opened" and note.client:
-            self._on_ghost(note.user, note.client)
-        for name in note.trays:
-            line = self._lines.get(name)
-            if line is None or line.tray.state not in JOINABLE:
-                continue
-            tray = line.tray
-            if note.word == "closed":
-                tray.peers.discard(note.node)
-                continue
-            tray.peers.add(note.node)
-            if note.word == "opened":
-                self._answer(line, note.node)
-            elif note.word == "acked":
-                self.perform(line, tray.ack(note.ids, now))
-            elif note.end and note.holder:
-                tray.skip = 0
-                self.perform(line, tray.answered(now))
-                line.answered.set()
-            elif note.parcel is not None:
-                self.copies_in += 1
-                tray.skip = 0  # another edge is the holder: what was to be skipped was its to skip
-                taken = tray.answer if note.to else tray.copy
-                self.perform(line, taken(note.parcel, now))
-
-    def _answer(self, line: Line, node: str) -> None:
-        holder = line.tray.is_holder
-        if holder:
-            for held in line.tray.held:
-                self._relays.copy(line.word, line.name, held.parcel, to=node)
-        self._relays.end(line.word, line.name, to=node, holder=holder)
-
     # Time
 
     def sweep(self) -> None:
@@ -322,7 +286,7 @@ class Lines:
         for line in self:
             if len(line.tray):
                 effects = line.tray.resend(now)
-                self.resent += len(effects)
+                self.resent += sum(isinstance(effect, Send) for effect in effects)
                 self.perform(line, effects + line.tray.requeue(now))
 
     async def emptied(self) -> None:
@@ -344,16 +308,42 @@ class Lines:
         for effect in effects:
             match effect:
                 case Send(member, parcel, message, number):
-                    member.deliver(line.kind, parcel, message, number)  # type: ignore[attr-defined]
-                case Settle(tag, since, requeue):
-                    line.lane.settle(tag, requeue=requeue)
-                    if not requeue:
-                        self.settled.record(self._clock.now() - since, {"class": line.kind.value})
-                case Copy(parcel):
-                    self._relays.copy(line.word, line.name, parcel)
+                    _connection(member).deliver(line.kind, parcel, message, number)
+                case Settle():
+                    self._settle(line, effect)
+                case Copy(parcel, repeat):
+                    self._relays.copy(line.word, line.name, parcel, again=repeat)
                 case TellAcked(member, ids):
-                    member.tell_acked(ids)  # type: ignore[attr-defined]
+                    _connection(member).tell_acked(ids)
                 case RelayAcked(ids):
                     self._relays.acked(line.word, line.name, ids)
+        if line.kind is Kind.RECENT and len(line.tray) >= RECENT_PREFETCH:
+            for laggard in line.tray.laggards():
+                _connection(laggard).close(CloseCode.SLOW_CONSUMER)
+
+    def _settle(self, line: Line, settle: Settle) -> None:
+        line.lane.settle(settle.tag, requeue=settle.requeue)
+        if not settle.requeue:
+            with _traced("settle", settle.trace):
+                self._settled.record(self._clock.now() - settle.since, {"class": line.kind.value})
 
 
+def _connection(member: Member) -> Connection:
+    assert isinstance(member, Connection)  # trays know members by identity only
+    return member
+
+
+def _id_in(body: bytes) -> str:
+    """Return the id of a message whose publisher left the AMQP property out."""
+    try:
+        value = from_json(body)
+        return str(value["id"])
+    except (ValueError, KeyError, TypeError):
+        return new_id()
+
+
+def _traced(name: str, trace: str) -> AbstractContextManager[object]:
+    """Return a span of the producer's trace, or nothing where there is no trace."""
+    if not trace:
+        return nullcontext()
+    return telemetry.span(f"edge {name}", headers={"traceparent": trace}, kind=SpanKind.CONSUMER)

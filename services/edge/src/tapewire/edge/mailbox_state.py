@@ -82,7 +82,9 @@ def table() -> str:
     """Return the table as Markdown, for ``docs/delivery.md``."""
     rows = ["| state | " + " | ".join(Event) + " |", "|---" * (len(Event) + 1) + "|"]
     rows += [
-        f"| **{state}** | " + " | ".join(TRANSITIONS[state].get(event, "–") for event in Event) + " |"
+        f"| **{state}** | "
+        + " | ".join(TRANSITIONS[state].get(event, "") for event in Event)
+        + " |"
         for state in State
     ]
     return "\n".join(rows) + "\n"

@@ -7,8 +7,8 @@ every binding that is wanted then is made anew.
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterable
-from typing import Final
+from collections.abc import Callable, Coroutine, Iterable
+from typing import Any, Final
 from zlib import crc32
 
 from aiormq.abc import AbstractChannel, DeliveredMessage
@@ -50,7 +50,7 @@ class Node:
         link: Link,
         node: str,
         tasks: Tasks,
-        on_message: Callable[[DeliveredMessage], Awaitable[None]],
+        on_message: Callable[[DeliveredMessage], Coroutine[Any, Any, None]],
     ) -> None:
         self._link = link
         self._node = node
@@ -162,6 +162,8 @@ class Node:
             await asyncio.sleep(next(waits))
 
     async def _declare(self, channels: list[AbstractChannel]) -> None:
+        if self._queue:  # refused an operation on a connection that stands: it is still there
+            self._tasks.spawn(self._delete(self._queue), "delete edge queue")
         queue = topology.edge(f"{self._node}.{self._times}")
         consuming = await self._link.channel()
         channels.append(consuming)
@@ -182,6 +184,14 @@ class Node:
         log.info("edge queue %s: %d bindings", queue.name, len(wanted))
         for callback in self.on_up:
             callback()
+
+    async def _delete(self, queue: str) -> None:
+        try:
+            channel = await self._link.channel()
+            await channel.queue_delete(queue)  # no error where there is none
+            await channel.close()
+        except (*CONNECTION_ERRORS, BrokerError) as error:
+            log.debug("old edge queue: %s", error)
 
 
 async def _close(channel: AbstractChannel) -> None:

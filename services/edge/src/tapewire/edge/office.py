@@ -4,8 +4,10 @@ from typing import Final
 
 from tapewire.edge.clock import Clock
 from tapewire.edge.lines import Lines
+from tapewire.edge.mailboxes import Mailboxes
 
 SWEEP_EVERY_S: Final = 1.0
+RENEW_EVERY_S: Final = 86_400.0
 
 
 class Office:
@@ -13,13 +15,15 @@ class Office:
 
     name = "mailboxes"
 
-    def __init__(self, lines: Lines, clock: Clock) -> None:
+    def __init__(self, lines: Lines, mailboxes: Mailboxes, clock: Clock) -> None:
         self._lines = lines
+        self._mailboxes = mailboxes
         self._clock = clock
 
     async def start(self) -> None:
         """Begin to sweep."""
         self._clock.every(SWEEP_EVERY_S, self._lines.sweep)
+        self._clock.every(RENEW_EVERY_S, self._mailboxes.renew)
 
     async def drain(self) -> None:
         """Wait until every delivery is given back, in order; the connections are closed by now."""

@@ -154,4 +154,3 @@ class Socket(WebSocketsSansIOProtocol):
         listener, self.listener = self.listener, None
         if listener is not None:
             listener.on_lost()
-

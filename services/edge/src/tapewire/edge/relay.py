@@ -1,13 +1,11 @@
 """What edges tell each other about a user, on ``tw.relay``.
 
-| key | headers | body | says |
-|---|---|---|---|
-| `<user>.opened` | node, trays, client | – | this edge has opened these trays; who holds one answers |
-| `<user>.copy` | node, tray, id, exchange, key, re | the message | the holder showed (or repeats) this |
-| `<user>.copy` | … and to | the message | the same, as an answer to one edge |
-| `<user>.copy` | node, tray, to, end, holder | – | the answer is complete |
-| `<user>.acked` | node, tray | ids, as JSON | these were acknowledged here |
-| `<user>.closed` | node, trays | – | this edge has closed these trays |
+    <user>.opened   trays, client             these are open here: who holds messages of one, answer
+    <user>.copy     tray, id, exchange, …     the holder shows this message (the body); ``again``:
+                                              nobody acknowledged it; ``to``: an answer to one edge
+    <user>.copy     tray, to, end, holder     the answer is complete
+    <user>.acked    tray                      these ids (the body, JSON) were acknowledged here
+    <user>.closed   tray                      this tray is closed here
 
 All of one edge are published on one AMQP channel, in order, without confirms: whatever is lost here
 is still on the broker, in its tray, and is shown again by the holder's next repetition.
@@ -25,9 +23,9 @@ from aiormq.abc import AbstractChannel, DeliveredMessage
 
 from tapewire.broker import CONNECTION_ERRORS, BrokerError, Link
 from tapewire.broker.topology import RELAY, Binding
+from tapewire.edge.effects import Parcel
 from tapewire.edge.frames import Message
 from tapewire.edge.tasks import Tasks
-from tapewire.edge.tray import Parcel
 
 log = logging.getLogger(__name__)
 
@@ -45,6 +43,7 @@ class Note(NamedTuple):
     client: str
     parcel: Parcel | None = None
     ids: tuple[str, ...] = ()
+    again: bool = False
     end: bool = False
     holder: bool = False
 
@@ -82,6 +81,7 @@ def read(message: DeliveredMessage) -> Note | None:
             client=headers.get("client", ""),
             parcel=parcel,
             ids=ids,
+            again=bool(headers.get("again")),
             end=bool(headers.get("end")),
             holder=bool(headers.get("holder")),
         )
@@ -119,7 +119,9 @@ class Relays:
         """Say what was acknowledged here."""
         self._put(user, "acked", [tray], json.dumps(ids).encode())
 
-    def copy(self, user: str, tray: str, parcel: Parcel, *, to: str = "") -> None:
+    def copy(
+        self, user: str, tray: str, parcel: Parcel, *, to: str = "", again: bool = False
+    ) -> None:
         """Pass a message on, to all edges or, as an answer, to one."""
         self.sent += 1
         self._put(
@@ -132,6 +134,7 @@ class Relays:
             exchange=parcel.exchange,
             key=parcel.routing_key,
             re=parcel.redelivered,
+            again=again,
             to=to,
         )
 
@@ -169,7 +172,7 @@ class Relays:
                     properties=spec.Basic.Properties(
                         delivery_mode=1, message_type=type_, headers=headers
                     ),
-                    wait=False,
+                    wait=False,  # pyright: ignore[reportCallIssue] - aiormq's, not its abc's
                 )
         except (*CONNECTION_ERRORS, BrokerError) as error:
             log.info("%d relays dropped: %s", len(self._due), error)

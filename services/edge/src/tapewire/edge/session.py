@@ -172,7 +172,13 @@ class Session:
         if wait_s := self._rate.take(now, COSTS.get(frame.type, 1.0)):  # type: ignore[attr-defined]
             if self._rate.exhausted:
                 return [Hang(CloseCode.RATE_LIMITED)]
-            return [Say(_error("rate_limited", "slow down", frame, retry_after_ms=int(wait_s * 1000) + 1))]
+            return [
+                Say(
+                    _error(
+                        "rate_limited", "slow down", frame, retry_after_ms=int(wait_s * 1000) + 1
+                    )
+                )
+            ]
         if isinstance(frame, Heartbeat):
             return [Say(frame)]
         return [Do(frame)]  # type: ignore[arg-type]

@@ -14,35 +14,39 @@ from tapewire.service import ServiceSettings
 class EdgeSettings(ServiceSettings):
     """Settings of one edge process; ``edge_x`` is read from ``TAPEWIRE_EDGE_X``."""
 
-    http_port: int = Field(8081, ge=0, le=65535)
+    http_port: int = Field(default=8081, ge=0, le=65535)
     inbox_queue_type: Literal["quorum", "classic"] = "quorum"
 
     edge_node: str = Field(
         default_factory=lambda: f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}",
         description="Name of this process among the edges; two must never share one.",
     )
-    edge_heartbeat_interval_s: float = Field(30.0, gt=0)
-    edge_heartbeat_grace_s: float = Field(10.0, gt=0)
-    edge_auth_deadline_s: float = Field(10.0, gt=0)
-    edge_attach_deadline_s: float = Field(10.0, gt=0)
-    edge_command_deadline_s: float = Field(5.0, gt=0)
-    edge_snapshot_deadline_s: float = Field(1.0, gt=0)
-    edge_ack_deadline_s: float = Field(30.0, gt=0)
-    edge_requeue_after_s: float = Field(600.0, gt=0)
-    edge_tick_s: float = Field(0.25, gt=0)
+    edge_heartbeat_interval_s: float = Field(default=30.0, gt=0)
+    edge_heartbeat_grace_s: float = Field(default=10.0, gt=0)
+    edge_auth_deadline_s: float = Field(default=10.0, gt=0)
+    edge_attach_deadline_s: float = Field(default=10.0, gt=0)
+    edge_command_deadline_s: float = Field(default=5.0, gt=0)
+    edge_snapshot_deadline_s: float = Field(default=1.0, gt=0)
+    edge_ack_deadline_s: float = Field(default=30.0, gt=0)
+    edge_requeue_after_s: float = Field(default=600.0, gt=0)
+    edge_tick_s: float = Field(default=0.25, gt=0)
     edge_drain_window_s: float = Field(
-        8.0, ge=0, description="Over how long a drain spreads the closes of its connections."
+        default=8.0,
+        ge=0,
+        description="Over how long a drain spreads the closes of its connections.",
     )
-    edge_amqp_heartbeat_s: int = Field(10, ge=1)
-    edge_attach_concurrency: int = Field(32, ge=1)
+    edge_amqp_heartbeat_s: int = Field(default=10, ge=1)
+    edge_attach_concurrency: int = Field(default=32, ge=1)
 
-    edge_messages_per_s: int = Field(20, ge=1)
-    edge_channels: int = Field(256, ge=1)
-    edge_message_bytes: int = Field(65_536, ge=1024)
-    edge_connections: int = Field(20_000, ge=1)
-    edge_connections_per_user: int = Field(20, ge=1)
+    edge_messages_per_s: int = Field(default=20, ge=1)
+    edge_channels: int = Field(default=256, ge=1)
+    edge_message_bytes: int = Field(default=65_536, ge=1024)
+    edge_connections: int = Field(default=20_000, ge=1)
+    edge_connections_per_user: int = Field(default=20, ge=1)
     edge_handshakes_per_s: float = Field(
-        200.0, gt=0, description="Of one address; connections from this machine are not counted."
+        default=200.0,
+        gt=0,
+        description="Of one address; connections from this machine are not counted.",
     )
 
     @property

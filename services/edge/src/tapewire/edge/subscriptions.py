@@ -48,9 +48,7 @@ class Subscriptions:
         """
         queue = topology.subscriptions(user, client)
         async with self._admin.channel() as channel:
-            await channel.queue_declare(
-                queue.name, durable=True, arguments=dict(queue.arguments)
-            )
+            await channel.queue_declare(queue.name, durable=True, arguments=dict(queue.arguments))
         await self._publisher.publish(
             "",
             queue.name,
@@ -59,5 +57,3 @@ class Subscriptions:
             message_id=new_id(),
             mandatory=True,
         )
-
-

@@ -9,84 +9,29 @@ where it is a copy that the holder relayed. A message stays on the broker until 
 so losing everything here loses nothing.
 """
 
-from collections.abc import Callable, Hashable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from enum import StrEnum
-from typing import NamedTuple, TypeAlias
 
-from tapewire.edge.frames import Message
+from tapewire.edge.effects import (
+    Copy,
+    Effect,
+    Interested,
+    Kind,
+    Member,
+    Parcel,
+    RelayAcked,
+    Send,
+    Settle,
+    TellAcked,
+)
 from tapewire.edge.ledger import Ledger
 from tapewire.edge.mailbox_state import Event, State, after
-
-Member: TypeAlias = Hashable
-"""A connection, as the tray knows it."""
 
 RESEND_AFTER_S = 30.0  # unacknowledged that long: shown again
 REQUEUE_AFTER_S = 600.0  # a third of the broker's own limit, which closes the channel (rule 3)
 # A copy that its holder, who repeats every 30 s, has not repeated for four turns is settled.
 STALE_TURNS = 4
 HOLD_BACK_S = 0.25  # how long an opening tray waits for the holder's answer
-
-
-class Kind(StrEnum):
-    """What a tray keeps, and what settles it."""
-
-    INBOX = "critical"
-    """Critical messages; only a client's ack settles them."""
-
-    RECENT = "recent"
-    """Recent messages; a pong that proves their receipt settles them."""
-
-
-class Parcel(NamedTuple):
-    """One message on its way: what the edge needs to know, all from AMQP properties."""
-
-    id: str
-    message: Message
-    exchange: str
-    routing_key: str
-    type: str = ""
-    redelivered: bool = False
-
-
-class Send(NamedTuple):
-    """Write a message to a connection. ``number`` is set where a pong has to prove receipt."""
-
-    member: Member
-    parcel: Parcel
-    message: Message
-    number: int | None = None
-
-
-class Settle(NamedTuple):
-    """Give a delivery tag back: acknowledged, or requeued. ``since``: when it was delivered."""
-
-    tag: int
-    since: float
-    requeue: bool = False
-
-
-class Copy(NamedTuple):
-    """Relay a message to the user's other edges."""
-
-    parcel: Parcel
-
-
-class TellAcked(NamedTuple):
-    """Tell a connection that another device acknowledged these."""
-
-    member: Member
-    ids: tuple[str, ...]
-
-
-class RelayAcked(NamedTuple):
-    """Tell the user's other edges what was acknowledged here."""
-
-    ids: tuple[str, ...]
-
-
-Effect: TypeAlias = Send | Settle | Copy | TellAcked | RelayAcked
-Interested: TypeAlias = Callable[[Member, Parcel], bool]
 
 
 @dataclass(slots=True)
@@ -127,7 +72,6 @@ class Tray:
         self._acked = Ledger()
         self._number = 0
         self._held_back: list[Parcel] | None = None
-        self._answered: set[str] = set()
 
     # What there is
 
@@ -207,14 +151,14 @@ class Tray:
             effects.append(Copy(parcel))
         return effects
 
-    def copy(self, parcel: Parcel, now: float) -> list[Effect]:
-        """The holder relayed a message (or answered with one that it holds)."""
+    def copy(self, parcel: Parcel, now: float, *, repeat: bool = False) -> list[Effect]:
+        """The holder relayed a message: new, or (``repeat``) once more for want of an ack."""
         if parcel.id in self._acked:
             return [RelayAcked((parcel.id,))]  # the holder has not heard of it
         if self._held_back is not None:
             self._held_back.append(parcel)
             return []
-        return self._take_copy(parcel, now)
+        return self._take_copy(parcel, now, repeat=repeat)
 
     def ack(self, ids: Iterable[str], now: float, by: Member | None = None) -> list[Effect]:
         """A client acknowledged: here (``by`` a connection) or on another edge (None).
@@ -227,7 +171,7 @@ class Tray:
         for identifier in ids:
             held = self._held.pop(identifier, None)
             if held is not None and held.tag is not None:
-                effects.append(Settle(held.tag, held.tagged_at))
+                effects.append(Settle(held.tag, held.tagged_at, trace=held.parcel.trace))
             if identifier not in self._acked:
                 self._acked.add(identifier)
                 news.append(identifier)
@@ -271,14 +215,17 @@ class Tray:
             return effects
         for held in list(self._held.values()):
             if held.tag is None:
-                if now - held.sent_at >= STALE_TURNS * self.ack_deadline_s and self.state is State.OPEN:
+                if (
+                    now - held.sent_at >= STALE_TURNS * self.ack_deadline_s
+                    and self.state is State.OPEN
+                ):
                     del self._held[held.parcel.id]
             elif now - held.sent_at >= self.ack_deadline_s:
                 held.sent_at = now
                 again = held.parcel.message.redelivered
                 effects += [Send(member, held.parcel, again) for member in self.members]
                 if self.peers:
-                    effects.append(Copy(held.parcel._replace(redelivered=True)))
+                    effects.append(Copy(held.parcel, repeat=True))
         return effects
 
     def requeue(self, now: float) -> list[Effect]:
@@ -305,28 +252,19 @@ class Tray:
     def hold_back(self) -> None:
         """Keep relays until the holder has answered: what it holds is older."""
         self._held_back = []
-        self._answered.clear()
 
     def answer(self, parcel: Parcel, now: float) -> list[Effect]:
-        """The holder's answer to ``opened``: a message that it holds."""
+        """The holder's answer to ``opened``: a message that it holds.
+
+        That one is missing from the answer proves nothing: a new holder may not have it yet.
+        """
         if parcel.id in self._acked:
             return [RelayAcked((parcel.id,))]
-        self._answered.add(parcel.id)
         return self._take_copy(parcel, now)
-
-    def answered(self, now: float) -> list[Effect]:
-        """The holder's answer is complete. What was shown and it does not hold was acknowledged."""
-        gone = [
-            held.parcel.id
-            for held in self._held.values()
-            if self.kind is Kind.INBOX and held.tag is None and held.parcel.id not in self._answered
-        ]
-        return self.ack(gone, now) + self.release(now)
 
     def release(self, now: float) -> list[Effect]:
         """The answer is complete, or its time is up: relays go on, those kept first."""
         kept, self._held_back = self._held_back, None
-        self._answered.clear()
         return [effect for parcel in kept or () for effect in self._take_copy(parcel, now)]
 
     def laggards(self) -> list[Member]:
@@ -363,10 +301,10 @@ class Tray:
         self._held[parcel.id] = held
         return [self._send(member, held) for member in members]
 
-    def _take_copy(self, parcel: Parcel, now: float) -> list[Effect]:
+    def _take_copy(self, parcel: Parcel, now: float, *, repeat: bool = False) -> list[Effect]:
         held = self._held.get(parcel.id)
         if held is not None:
-            if not parcel.redelivered or held.tag is not None:
+            if not repeat or held.tag is not None:
                 return []
             held.sent_at = now
             again = parcel.message.redelivered
@@ -377,4 +315,6 @@ class Tray:
 
     def _done(self, held: Held) -> list[Effect]:
         del self._held[held.parcel.id]
-        return [] if held.tag is None else [Settle(held.tag, held.tagged_at)]
+        return (
+            [] if held.tag is None else [Settle(held.tag, held.tagged_at, trace=held.parcel.trace)]
+        )
