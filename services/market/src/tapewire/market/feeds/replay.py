@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, Final
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pa_parquet
 
@@ -151,9 +150,10 @@ def _times(column: pa.ChunkedArray, path: Path) -> list[datetime]:
         values = column.cast(pa.timestamp("us", tz=column.type.tz)).to_pylist()
         return [v.replace(tzinfo=UTC) if v.tzinfo is None else v.astimezone(UTC) for v in values]
     if pa.types.is_integer(column.type) or pa.types.is_floating(column.type):
-        largest = abs(float(pc.max(column).as_py() or 0))
+        values = column.to_pylist()
+        largest = max(map(abs, values), default=0)
         per_second = next(unit for least, unit in EPOCH_UNITS if largest >= least)
-        return [datetime.fromtimestamp(v / per_second, UTC) for v in column.to_pylist()]
+        return [datetime.fromtimestamp(v / per_second, UTC) for v in values]
     raise UnreadablePrices(f"{path}: times of type {column.type} are not understood")
 
 
