@@ -10,10 +10,13 @@ With `TAPEWIRE_REQUIRE_ENGINE=1` an engine that is absent is an error, and not a
 import os
 import secrets
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from engines import ENGINES, Fleet, absence, start
 
+HERE = Path(__file__).parent
+TIMEOUT_S = 420
 LOG_TAIL = 3000  # characters of each node's log, in the report of a failed test
 NODES = ("edge-1", "edge-2", "ingest", "risk", "market", "desk", "rabbitmq")
 
@@ -41,6 +44,13 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run every test that asks for a fleet on each chosen engine."""
     if "fleet" in metafunc.fixturenames:
         metafunc.parametrize("fleet", _engines(metafunc.config), indirect=True, scope="session")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give fleets time: the first test's includes the building of images."""
+    for item in items:
+        if HERE in item.path.parents:
+            item.add_marker(pytest.mark.timeout(TIMEOUT_S))
 
 
 @pytest.fixture(scope="session")
