@@ -12,7 +12,7 @@ from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 
-DEADLINE_S = 5.0
+DEADLINE_S = 10.0
 
 WELCOME: dict[str, Any] = {
     "type": "welcome",

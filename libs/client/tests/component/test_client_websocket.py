@@ -45,7 +45,7 @@ def alert(message_id: str, **fields: Any) -> dict[str, Any]:
 
 
 async def until(condition: Callable[[], object]) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(10):
         while not condition():
             await asyncio.sleep(0.005)
 
@@ -166,7 +166,7 @@ async def test_disconnect_inside_a_handler_acks_what_it_handled(
     await server.send(alert("a"))
     assert await server.frame() == {"type": "ack", "ids": ["a"]}
     assert await server.closed() == 1000
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(10):
         await client.wait_closed()
 
 
@@ -182,7 +182,7 @@ async def test_disconnect_does_not_wait_for_ever_for_a_handler(server: "Server")
     await welcomed(client, server)
     await server.send(alert("a"))
     await stuck.wait()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(10):
         await client.disconnect()
     assert await server.closed() == 1000
     assert server.frames.empty()
@@ -238,7 +238,7 @@ async def test_draining_spreads_the_first_try_over_the_window(
     reconnecting = asyncio.create_task(client.reconnect())  # and the application need not wait
     await server.accept()
     await server.welcome()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(10):
         await reconnecting
     assert client.state is State.CONNECTED
 
@@ -250,7 +250,7 @@ async def test_reconnect_drops_a_living_connection(
     reconnecting = asyncio.create_task(client.reconnect())
     assert (await server.accept()).query == {"resume": "true"}
     await server.welcome(connectionId="c-2")
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(10):
         await reconnecting
     assert client.welcome is not None
     assert client.welcome.connection_id == "c-2"
@@ -416,7 +416,7 @@ async def test_disconnect_in_a_loops_body_finishes_the_loop(
     for message_id in "ab":
         await server.send(alert(message_id))
     handled: list[str | None] = []
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(10):
         async for message in client.messages():
             handled.append(message.id)
             await until(lambda: len(client._dispatcher._queue) == 2 - len(handled))
@@ -438,7 +438,7 @@ async def test_error_in_a_loops_body_leaves_at_once_and_unacked(server: "Server"
     await server.welcome()
     await server.send(alert("a"))
     with pytest.raises(LookupError, match="a"):
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(10):
             await running
     assert await server.closed() == 1000
     assert server.frames.empty()

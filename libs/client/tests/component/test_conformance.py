@@ -20,7 +20,7 @@ from tapewire.client import (
 
 FOLDER = Path(__file__).parents[2] / "conformance"
 SCRIPTS = {path.stem: json.loads(path.read_text("utf-8")) for path in sorted(FOLDER.glob("*.json"))}
-DEADLINE_S = 5.0
+DEADLINE_S = 10.0
 
 
 class Application:

@@ -68,13 +68,13 @@ class EventPublisher(DeskEmitters):
             event = parse_event(event)
         loop = asyncio.get_running_loop()
         until = loop.time() + (self._deadline_s if deadline_s is None else deadline_s)
-        tries = 0
+        tries, reason = 0, ""
         while True:
             try:
                 await self._transport.send(event, timeout_s=max(until - loop.time(), 0.001))
                 return event.id
             except TryAgain as error:
-                reason = str(error)
+                reason = reason if reason and error.cut_short else str(error)
                 wait_s = max(error.after_s, jitter_s(tries))
             tries += 1
             if loop.time() + wait_s >= until:

@@ -24,11 +24,13 @@ class TryAgain(Exception):
 
     Attributes:
         after_s: what the other side asks to wait.
+        cut_short: whether time ran out first: an earlier reason then says more.
     """
 
-    def __init__(self, reason: str, after_s: float = 0.0) -> None:
+    def __init__(self, reason: str, after_s: float = 0.0, *, cut_short: bool = False) -> None:
         super().__init__(reason)
         self.after_s = after_s
+        self.cut_short = cut_short
 
 
 class Transport(Protocol):
@@ -108,7 +110,7 @@ class HttpTransport:
             async with asyncio.timeout(timeout_s):
                 response = await self._post(event)
         except TimeoutError:
-            raise TryAgain("no answer in time") from None
+            raise TryAgain("no answer in time", cut_short=True) from None
         except httpx.TransportError as error:
             raise TryAgain(f"{type(error).__name__} {error}".strip()) from error
         status = response.status_code

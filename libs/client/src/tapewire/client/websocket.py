@@ -33,12 +33,6 @@ S = TypeVar("S", bound=Callable[[StateChange], object])
 class WebSocketClient(Listening):
     """A connection to the desk that comes back by itself and loses no alert.
 
-    ::
-
-        async with WebSocketClient("http://127.0.0.1:8081", token=fetch_token) as client:
-            async for message in client.messages("risk_alert"):
-                print(message["message"])
-
     Handlers are called one after another, in the order in which messages came; an alert is acked
     after all of its handlers returned. Nothing is handed on before there is a handler, and an alert
     that no handler takes stays unacked.
