@@ -13,6 +13,9 @@ from tapewire.cli.lines import line, money, price
 LIVE = ("market_data", "session_status")
 PLAIN_INTERVAL_S = 5.0  # where nothing can be redrawn, a live value is told this often
 REFRESH_HZ = 8
+OPEN = """\
+          An open alert comes again, to every device and after every restart, until somebody
+          acknowledges it: in the dashboard, or here with `tapewire tail --ack`."""
 
 
 class Board:
@@ -24,6 +27,7 @@ class Board:
         self._newest: dict[tuple[str, str], Mapping[str, Any]] = {}
         self._told: dict[tuple[str, str], float] = {}
         self._live = Live(console=console, refresh_per_second=REFRESH_HZ, transient=True)
+        self._explained = False
         self.shown = 0
 
     def __enter__(self) -> "Board":
@@ -43,6 +47,9 @@ class Board:
         if message["type"] not in LIVE:
             self._console.print(line(message))
             self.shown += 1
+            if message.get("ack") and not self._explained:
+                self._explained = True
+                self.note(OPEN)
             return
         key = message["type"], str(message.get("symbol") or message.get("sessionId"))
         self._newest[key] = message

@@ -66,6 +66,11 @@ def _alert(message: Fields) -> Text:
     return text.append(f" {message.get('message') or message.get('reason') or ''}", style="default")
 
 
+def _stop(message: Fields) -> Text:
+    text = Text(f" STOP {message['mode'].upper()} ", style=LEVELS["emergency"])
+    return text.append(f" {message.get('reason') or ''}", style="default")
+
+
 def _completed(message: Fields) -> Text:
     summary: Fields = message.get("summary") or {}
     text = Text(f"{message['status']}  {message.get('reason') or ''}".rstrip())
@@ -90,7 +95,7 @@ BODIES: dict[str, Callable[[Fields], Text]] = {
     "session_completed": _completed,
     "risk_alert": _alert,
     "volatility_alert": _alert,
-    "emergency_stop": _alert,
+    "emergency_stop": _stop,
     "system_notification": _alert,
     "performance_milestone": lambda m: Text(m["milestone"], style=UP),
     "market_data": _market,
@@ -110,7 +115,7 @@ def line(message: Fields) -> Text:
         text.append(f"{message['sessionId']}  ", style="dim")
     try:
         body = BODIES[kind](message)
-    except (KeyError, TypeError, ValueError):
+    except (AttributeError, KeyError, TypeError, ValueError):
         known = ("type", "id", "timestamp", "sessionId", "userId")
         fields = {name: value for name, value in message.items() if name not in known}
         body = Text(" ".join(f"{name}={value}" for name, value in fields.items()))

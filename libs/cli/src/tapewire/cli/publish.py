@@ -48,7 +48,7 @@ def publish(
     """Publish events and say of each whether the broker has it.
 
     `tapewire publish '{"type":"system_notification","userId":"alice","level":"info",
-    "category":"desk","title":"Hello","message":"From the command line"}'`
+    "category":"system","title":"Hello","message":"From the command line"}'`
 
     A wrong event is told with its field; the others are published. Exit code 1 if any failed.
     """

@@ -152,7 +152,7 @@ class _Progress:
             mark, style = marks[entry.kind]
             line = Text(f"  {mark} ", style=style).append(f"{entry.name:<12}", style="default")
             words = "" if entry.kind is Kind.READY else f"{entry.kind} "
-            self.console.print(line.append(f"{words}{entry.detail}", style="dim"))
+            self.console.print(line.append(f"{words}{entry.detail}".rstrip(), style="dim"))
         elif entry.kind is Kind.NOTE:
             self.console.print(f"  ! {entry.name}: {entry.detail}", style="yellow", markup=False)
 

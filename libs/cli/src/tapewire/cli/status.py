@@ -38,6 +38,8 @@ async def look(fleet: Fleet) -> list[dict[str, Any]]:
     """A row for each service: name, url, pid, ready, what is wrong, deaths since the start."""
     import httpx
 
+    from tapewire.fleet.programs import ready_path
+
     deaths = Counter(
         entry.name
         for entry in Reader(fleet.run_dir / "journal.jsonl").new()
@@ -45,11 +47,12 @@ async def look(fleet: Fleet) -> list[dict[str, Any]]:
     )
     urls = {f"edge-{number}": url for number, url in enumerate(fleet.urls.edge, start=1)}
     urls |= {name: url for name, url in fleet.urls.model_dump().items() if name != "edge"}
+    probes = {name: url + ready_path(name) for name, url in urls.items()}
     if fleet.engine == "compose":  # one proxy in front of all, which shows no service's own state
         urls = {"haproxy": fleet.urls.dashboard}
-    path = "/readyz" if fleet.engine == "process" else "/haproxy/healthz"
+        probes = {"haproxy": fleet.urls.dashboard + "/haproxy/healthz"}
     async with httpx.AsyncClient(timeout=PROBE_TIMEOUT_S, trust_env=False) as client:
-        answers = await asyncio.gather(*(probe(client, url + path) for url in urls.values()))
+        answers = await asyncio.gather(*(probe(client, url) for url in probes.values()))
     return [
         {
             "name": name,

@@ -116,22 +116,28 @@ async def watch(
     client.on_message("*", _until(limit, view, done))
     if board is not None:
         client.on_state(_teller(board))
+    showing = asyncio.create_task(_until_closed(client, board))
+    told = asyncio.create_task(done.wait())
     try:
-        await client.connect()
-        if board is not None:
-            for channel, code in client.rejected.items():
-                board.note(f"{channel}: {code}", "yellow")
-        ended = asyncio.create_task(client.wait_closed())
-        told = asyncio.create_task(done.wait())
-        await asyncio.wait([ended, told], return_when=asyncio.FIRST_COMPLETED)
-        told.cancel()
-        if ended.done():
-            ended.result()
-        ended.cancel()
+        await asyncio.wait([showing, told], return_when=asyncio.FIRST_COMPLETED)
+        if showing.done():
+            showing.result()
     except ClientError as error:
         raise Failure(str(error)) from None
     finally:
+        for task in (showing, told):
+            task.cancel()
+        await asyncio.gather(showing, told, return_exceptions=True)
         await client.disconnect()
+
+
+async def _until_closed(client: "WebSocketClient", board: Board | None) -> None:
+    """Keeps the client connected; tells of channels that it was refused."""
+    await client.connect()
+    if board is not None:
+        for channel, code in client.rejected.items():
+            board.note(f"{channel}: {code}", "yellow")
+    await client.wait_closed()
 
 
 def _until(limit: int | None, view: View, done: asyncio.Event) -> "Callable[[Message[Any]], None]":

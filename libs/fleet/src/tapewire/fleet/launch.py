@@ -17,6 +17,7 @@ from tapewire.fleet.record import FLEET_FILE
 
 POLL_S = 0.05
 STOP_TIMEOUT_S = 100.0  # three stages of 30 s each, and a little
+REAP_TIMEOUT_S = 3.0
 SUPERVISOR = "supervisor"
 
 
@@ -101,7 +102,15 @@ def stop(run_dir: Path) -> Iterator[Entry]:
             time.sleep(POLL_S)
         yield from reader.new()
         processes.kill_session(supervisor)
+        _wait_reaped(supervisor)
     yield from _end_leftovers(run_dir, before)
+
+
+def _wait_reaped(leader: Identity) -> None:
+    """Waits until init has taken a dead process off the list; some take their time."""
+    deadline = time.monotonic() + REAP_TIMEOUT_S
+    while Identity.of(leader.pid) == leader and time.monotonic() < deadline:
+        time.sleep(POLL_S)
 
 
 def _end_leftovers(run_dir: Path, known: dict[str, Identity] | None = None) -> Iterator[Entry]:

@@ -85,7 +85,7 @@ def plan(options: Options, keyring: Keyring, claims: Claims) -> Plan:
             argv=(sys.executable, "-m", f"tapewire.{module}"),
             env=common | of_each.get(module, {}) | own,
             cwd=options.run_dir,
-            ready=_http_ready(url[name]),
+            ready=_http_ready(url[name] + ready_path(name)),
         )
 
     broker = Program(
@@ -151,11 +151,16 @@ def _trader(common: Mapping[str, str], urls: Urls, amqp: str, options: Options) 
     return Program("trader", (sys.executable, str(script)), {**common, **env}, options.run_dir)
 
 
+def ready_path(name: str) -> str:
+    """Where a service says that it can be used; the dashboard can, also before it is built."""
+    return "/healthz" if name == "dashboard" else "/readyz"
+
+
 def _http_ready(url: str) -> Ready:
     async def ready() -> bool:
         async with httpx.AsyncClient(timeout=PROBE_TIMEOUT_S, trust_env=False) as client:
             try:
-                return (await client.get(f"{url}/readyz")).is_success
+                return (await client.get(url)).is_success
             except httpx.HTTPError:
                 return False
 
