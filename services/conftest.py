@@ -5,6 +5,7 @@
 | `cable` | the way to the test's vhost, which the test can cut and unplug |
 | `rabbit` | the test's own connection: taps, publishing, queue depths |
 | `until` | waits for a condition, with a deadline |
+| `launch` | starts a service as a process, which the test may kill |
 | `postgres_url` | a fresh database on this machine's PostgreSQL, or on one in a container |
 | `database_url` | the test runs on both: SQLite and PostgreSQL |
 """
@@ -15,6 +16,7 @@ import secrets
 import shutil
 import socket
 import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -30,7 +32,7 @@ from yarl import URL
 from tapewire.broker import Delivery, Link, Role, declare
 from tapewire.broker.topology import FLEET, Binding, Queue
 
-PATIENCE_S = 20.0  # two loaded cores; what is waited for takes milliseconds
+PATIENCE_S = 60.0  # two loaded cores; what is waited for takes milliseconds
 
 
 class Cable:
@@ -187,6 +189,34 @@ def until() -> Callable[[Callable[[], object]], Awaitable[None]]:
             await asyncio.sleep(0.01)
 
     return wait
+
+
+@pytest.fixture
+def launch(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
+    """Start `python -m tapewire.<name>` with an environment; killed after the test."""
+    processes: list[subprocess.Popen[bytes]] = []
+    common = {
+        "TAPEWIRE_JWT_SECRET": "a secret of thirty-two bytes or more",
+        "TAPEWIRE_HTTP_PORT": "0",
+        "TAPEWIRE_DATA_DIR": str(tmp_path),
+    }
+
+    def start(name: str, **environment: str) -> subprocess.Popen[bytes]:
+        with (tmp_path / f"{name}.log").open("ab") as log:
+            process = subprocess.Popen(
+                [sys.executable, "-m", f"tapewire.{name}"],
+                env=os.environ | common | environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+            )
+        processes.append(process)
+        return process
+
+    yield start
+    for process in processes:
+        process.kill()
+        process.wait()
 
 
 POSTGRES_IMAGE = os.environ.get("TAPEWIRE_TEST_POSTGRES_IMAGE", "postgres:17")

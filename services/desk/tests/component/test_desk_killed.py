@@ -1,0 +1,84 @@
+"""`kill -9` at any moment: every event counts once, every alert is in its inbox, in order."""
+
+import asyncio
+
+import pytest
+from sqlalchemy import func, select
+from sqlalchemy.exc import OperationalError, ProgrammingError
+
+from tapewire.broker import Link, Publisher, Role
+from tapewire.desk.tables import EVENTS, SESSIONS
+from tapewire.service import ServiceSettings
+from tapewire.service.database import engine_from
+
+EVENTS_SENT = 600
+ALERTS_SENT = 40
+
+
+@pytest.fixture
+async def store(database_url):
+    engine = engine_from(ServiceSettings(database_url=database_url), "desk")
+    yield engine
+    await engine.dispose()
+
+
+@pytest.fixture
+async def publisher(broker_url, rabbit):
+    link = Link(broker_url, Role.PUBLISH, name="services")
+    await link.start()
+    yield Publisher(link)
+    await link.close()
+
+
+async def test_killed_again_and_again_it_counts_every_event_once(
+    publisher, rabbit, launch, broker_url, database_url, store, make, until
+):
+    async def publish(*events):
+        await asyncio.gather(*(publisher.publish_event(event) for event in events))
+
+    async def entered():
+        try:
+            async with store.connect() as connection:
+                return await connection.scalar(select(func.count()).select_from(EVENTS))
+        except (OperationalError, ProgrammingError):  # not migrated yet
+            return 0
+
+    users = ["alice", "bob"]
+    total = EVENTS_SENT + len(users) * ALERTS_SENT
+    await publish(*(make("trade_executed") for _ in range(EVENTS_SENT)))
+    await publish(
+        *(
+            make("risk_alert", id=f"a-{n}", userId=user)
+            for n in range(ALERTS_SENT)
+            for user in users
+        )
+    )
+    environment = {"TAPEWIRE_AMQP_URL": broker_url, "DATABASE_URL": database_url}
+    for share in (0.2, 0.6):
+        process = launch("desk", **environment)
+
+        async def is_past(share=share):
+            return await entered() > share * total
+
+        await until(is_past)
+        process.kill()
+        process.wait()
+    launch("desk", **environment)
+
+    async def is_done():
+        queues = [await rabbit.depth(queue) for queue in ("desk.events", "mailroom")]
+        return queues == [0, 0] and await entered() == total
+
+    await until(is_done)
+    async with store.connect() as connection:
+        rows = (await connection.execute(select(SESSIONS).order_by(SESSIONS.c.user_id))).all()
+    assert [(row.user_id, row.trades, row.alerts) for row in rows] == [
+        ("alice", EVENTS_SENT, ALERTS_SENT),
+        ("bob", 0, ALERTS_SENT),
+    ]
+    assert await rabbit.depth("dead") == 0
+    for user in users:
+        inbox = await rabbit.consume(f"inbox.{user}")
+        await until(lambda inbox=inbox: len({d.message_id for d in inbox}) == ALERTS_SENT)
+        arrivals = [int(one[2:]) for one in dict.fromkeys(d.message_id for d in inbox)]
+        assert arrivals == list(range(ALERTS_SENT))
