@@ -15,7 +15,8 @@ from engines import Fleet
 from engines.process import ProcessFleet
 
 from faults import campaign
-from faults.faults_table import FAULTS, named
+from faults.cluster import ClusterFleet
+from faults.faults_table import CLUSTER_FAULTS, FAULTS, named
 from faults.world import World
 from tapewire.fleet import record
 from tapewire.fleet.options import Options
@@ -47,6 +48,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m faults", description="Strike and audit.")
     parser.add_argument("--fleet", type=Path, metavar="PATH", help="a running fleet's fleet.json")
     parser.add_argument("--engine", choices=engines.ENGINES, default="process")
+    parser.add_argument("--cluster", action="store_true", help="three RabbitMQ 4 nodes")
     parser.add_argument("--only", help="faults, comma-separated")
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10_000))
     parser.add_argument("--repeat", type=int, default=1, help="the faults, so many times")
@@ -57,7 +59,7 @@ def main() -> int:
     if arguments.list:
         print("\n".join(fault.name for fault in FAULTS))
         return 0
-    faults = FAULTS
+    faults = CLUSTER_FAULTS if arguments.cluster else FAULTS
     if arguments.only:
         faults = tuple(named(name.strip()) for name in arguments.only.split(","))
     print(f"seed {arguments.seed}", file=sys.stderr)
@@ -65,10 +67,13 @@ def main() -> int:
         directory = arguments.keep or Path(
             stack.enter_context(tempfile.TemporaryDirectory(prefix="tapewire-faults-"))
         )
+        os.environ.update({name: os.environ.get(name, value) for name, value in QUICK.items()})
         if arguments.fleet:
             fleet = attach(arguments.fleet)
+        elif arguments.cluster:
+            brokers = stack.enter_context(closing(ClusterFleet(directory)))
+            fleet = brokers.up()
         else:
-            os.environ.update({name: os.environ.get(name, value) for name, value in QUICK.items()})
             fleet = stack.enter_context(closing(engines.start(arguments.engine, directory)))
         outcome = asyncio.run(_strike(fleet, directory, faults, arguments))
     print(campaign.table(outcome))

@@ -11,6 +11,7 @@ from typing import Any
 
 from engines.fleet import EDGES
 
+from faults import cluster
 from faults.devices import open_socket
 from faults.target import Absent
 from faults.world import World
@@ -183,6 +184,14 @@ FAULTS = (
     Fault("rolling restart", _restart_all, times=1),
 )
 
+CLUSTER_FAULTS = (
+    Fault("none", lambda *_: asyncio.sleep(0), times=1),
+    Fault("cluster node kill -9", cluster.strike_node, times=2),
+    Fault("cluster leader kill -9", cluster.strike_leader, times=2),
+    Fault("cluster partition", cluster.strike_apart, times=3),
+    Fault("client sockets cut", _cut_sockets, times=6, apart_s=1.0),
+)
+
 SHORT = ("edge kill -9", "ingest kill -9", "edge SIGTERM", "desk SIGTERM", "client sockets cut")
 
 
@@ -192,7 +201,7 @@ def named(name: str) -> Fault:
     Raises:
         Absent: there is none.
     """
-    for fault in FAULTS:
+    for fault in (*FAULTS, *CLUSTER_FAULTS):
         if fault.name == name:
             return fault
     raise Absent(f"no such fault: {name!r}")

@@ -10,10 +10,11 @@ from typing import Any
 
 from aiormq.exceptions import AMQPError
 from engines import Fleet
-from engines.fleet import EDGES, SERVICES
+from engines.fleet import EDGES
 
 from faults.audit import Device
 from faults.book import Book
+from faults.cluster import ClusterFleet
 from faults.devices import Came, ProcessDevice, RawDevice, SdkDevice
 from faults.publishers import Publisher
 from faults.target import Target
@@ -96,6 +97,8 @@ class World:
             self.client_cables.append(cable)
         self.producers_cable = Cable(self.fleet.amqp_url("producer"))
         amqp = await self.producers_cable.start()
+        if isinstance(self.fleet, ClusterFleet):
+            amqp = self.fleet.amqp_urls("producer")
         token = self.fleet.token("publisher", scopes=["events:write"], ttl_s=7200)
         for name, url in (("amqp", amqp), ("http", self.fleet.url("ingest"))):
             publisher = Publisher(self.book, name, url, self.rng, token=token, every_s=EVERY_S)
@@ -170,7 +173,7 @@ class World:
                 await self.target.depths(["dead"])
                 break
             await asyncio.sleep(0.2)
-        await self.fleet.until_ready(*SERVICES, timeout_s=max(1.0, until - loop.time()))
+        await self.fleet.until_ready(timeout_s=max(1.0, until - loop.time()))
 
     # The end
 

@@ -21,6 +21,7 @@ class Cable:
         self._writers: set[asyncio.StreamWriter] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._server: asyncio.Server | None = None
+        self.latency_s = 0.0
 
     async def start(self) -> str:
         """Return the broker's URL through the relay."""
@@ -51,6 +52,7 @@ class Cable:
     async def _pump(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
         with suppress(OSError):
             while data := await source.read(65_536):
+                await asyncio.sleep(self.latency_s)
                 sink.write(data)
         sink.close()
 

@@ -71,6 +71,17 @@ async def test_a_lost_connection_is_not_confirmed_and_heals(bench: "Bench") -> N
     assert bench.publish.reconnects == 1
 
 
+async def test_opening_that_takes_longer_than_a_deadline_serves_the_next_message(
+    bench: "Bench",
+) -> None:
+    await bench.publish.connected()
+    bench.cable.latency_s = 0.25  # opening: two round trips of 0.5 s, publishing: one
+    publisher = Publisher(bench.publish, deadline_s=0.8)
+    with pytest.raises(NotConfirmed):
+        await publisher.publish(INGEST, "x", b"{}", type="t", message_id="1")
+    await publisher.publish(INGEST, "x", b"{}", type="t", message_id="1")
+
+
 async def test_an_alert_for_a_user_without_inbox_waits_in_the_mailroom(bench: "Bench") -> None:
     key = "alice.s-1.loss_limit.critical"
     await bench.publisher.publish(ALERTS, key, b"{}", type="risk_alert", message_id="1")

@@ -2,6 +2,7 @@
 
 from tapewire.broker import topology
 from tapewire.broker.backoff import full_jitter
+from tapewire.broker.batches import BatchConsumer, BatchHandler
 from tapewire.broker.consumer import Consumer, Handler
 from tapewire.broker.declare import declare
 from tapewire.broker.delivery import Delivery, Settlement
@@ -18,6 +19,8 @@ from tapewire.broker.rpc import Caller, responder
 
 __all__ = [
     "CONNECTION_ERRORS",
+    "BatchConsumer",
+    "BatchHandler",
     "BrokerError",
     "CallTimedOut",
     "Caller",

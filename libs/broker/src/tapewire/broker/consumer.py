@@ -5,7 +5,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from time import monotonic
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple, Protocol, TypeAlias
 
 from aiormq.abc import AbstractChannel, DeliveredMessage
 
@@ -93,11 +93,14 @@ class Consumer:
         """Return None while consuming, else the reason."""
         return self._reason
 
+    def _new_session(self) -> "Session":
+        return _Session(self.name, self._handler, self._concurrency, self._draining)
+
     async def _keep(self) -> None:
         waits = full_jitter(RETRY_BASE_S, RETRY_CAP_S)
         while not self._draining.is_set():
             self._reason = self._link.health() or "starting"
-            session = _Session(self.name, self._handler, self._concurrency, self._draining)
+            session = self._new_session()
             try:
                 await self._until_connected_or_draining()
                 if self._draining.is_set():
@@ -132,6 +135,17 @@ class Consumer:
                 task.cancel()
 
 
+class Session(Protocol):
+    """One consumption over one AMQP channel: from ``basic.consume`` until it ends."""
+
+    settled: int
+    """How many deliveries it settled."""
+
+    async def run(self, channel: AbstractChannel, arguments: dict[str, Any] | None) -> None:
+        """Consume until drained, or until the channel or a handler fails."""
+        ...
+
+
 class _Begun(NamedTuple):
     """A delivery in its handler's hands, since ``at`` (monotonic seconds)."""
 
@@ -141,7 +155,7 @@ class _Begun(NamedTuple):
 
 
 class _Session:
-    """One consumption over one AMQP channel: from ``basic.consume`` until it ends."""
+    """A handler for each delivery."""
 
     def __init__(
         self, queue: str, handler: Handler, concurrency: int, draining: asyncio.Event

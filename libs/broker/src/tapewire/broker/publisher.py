@@ -39,6 +39,7 @@ class Publisher:
         self.deadline_s = deadline_s
         self._channel: AbstractChannel | None = None
         self._opening = asyncio.Lock()
+        self._attempt: asyncio.Task[AbstractChannel] | None = None
         self._in_flight: dict[str, asyncio.Event] = {}
 
     def health(self) -> str | None:
@@ -121,6 +122,10 @@ class Publisher:
 
     async def close(self) -> None:
         """Close the AMQP channel; the link stays."""
+        attempt, self._attempt = self._attempt, None
+        if attempt is not None:
+            attempt.cancel()
+            await asyncio.gather(attempt, return_exceptions=True)
         channel, self._channel = self._channel, None
         await close_channel(channel)
 
@@ -156,10 +161,25 @@ class Publisher:
         # Always through the lock, which is fair: who comes when the channel is just open must not
         # overtake those who waited for it.
         async with self._opening:
-            if self._channel is None or self._channel.is_closed:
-                self._channel = None
-                self._channel = await self._link.channel(confirms=True)
+            while self._channel is None or self._channel.is_closed:
+                # An attempt outlives the message that asked for it: with a broker slower than one
+                # deadline, opening would otherwise begin anew with every message, and never end.
+                if self._attempt is None:
+                    self._attempt = asyncio.create_task(self._link.channel(confirms=True))
+                    self._attempt.add_done_callback(_look_at)
+                attempt = self._attempt
+                try:
+                    self._channel = await asyncio.shield(attempt)
+                finally:
+                    if attempt.done():
+                        self._attempt = None
             return self._channel
+
+
+def _look_at(attempt: asyncio.Task[AbstractChannel]) -> None:
+    """Take note of how it ended: those who waited for it may have left at their deadlines."""
+    if not attempt.cancelled():
+        attempt.exception()
 
 
 def type_name(error: BaseException) -> str:

@@ -1,0 +1,119 @@
+"""A batch consumer handles what has arrived at once, and nothing ahead of what failed."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from tapewire.broker import BatchConsumer, Delivery, Publisher, Settlement
+from tapewire.broker.topology import DEAD_QUEUE, INGEST, INGEST_INBOX
+
+if TYPE_CHECKING:
+    from .conftest import Bench
+
+MESSAGES = 60
+
+
+class Recorder:
+    """Handles batches as told, and remembers them."""
+
+    def __init__(
+        self,
+        *,
+        fail_once: frozenset[int] = frozenset(),
+        answers: dict[int, Settlement] | None = None,
+    ) -> None:
+        self.batches: list[list[int]] = []
+        self.failed: set[int] = set()
+        self._fail_once = fail_once
+        self._answers = answers or {}
+        self.done = asyncio.Event()
+        self.hold = asyncio.Event()
+        self.hold.set()
+
+    @property
+    def handled(self) -> list[int]:
+        return [number for batch in self.batches for number in batch]
+
+    async def __call__(self, batch: Sequence[Delivery]) -> Sequence[Settlement]:
+        await self.hold.wait()
+        numbers = [int(delivery.message_id) for delivery in batch]
+        for number in numbers:
+            if number in self._fail_once and number not in self.failed:
+                self.failed.add(number)
+                raise RuntimeError("not today")
+        settlements = [self._answers.pop(n, Settlement.ACK) for n in numbers]
+        if Settlement.REQUEUE in settlements:
+            numbers = numbers[: settlements.index(Settlement.REQUEUE)]
+        self.batches.append(numbers)
+        if MESSAGES - 1 in numbers:
+            self.done.set()
+        return settlements
+
+
+async def fill(publisher: Publisher) -> None:
+    for number in range(MESSAGES):
+        await publisher.publish(INGEST, "x", b"{}", type="t", message_id=str(number))
+
+
+async def play(bench: "Bench", recorder: Recorder) -> None:
+    consumer = BatchConsumer(bench.consume, INGEST_INBOX, recorder, prefetch=16)
+    await consumer.start()
+    await fill(bench.publisher)
+    async with asyncio.timeout(60):
+        await recorder.done.wait()
+    await consumer.drain()
+    assert await bench.depth(INGEST_INBOX.name) == 0
+
+
+async def test_what_has_arrived_is_handled_at_once_in_order(bench: "Bench"):
+    recorder = Recorder()
+    recorder.hold.clear()
+    playing = asyncio.create_task(play(bench, recorder))
+    await asyncio.sleep(0)
+    while await bench.depth(INGEST_INBOX.name) < MESSAGES - 20:
+        await asyncio.sleep(0.01)
+    recorder.hold.set()
+    await playing
+    assert recorder.handled == list(range(MESSAGES))
+    assert max(map(len, recorder.batches)) == 16
+
+
+async def test_nothing_is_handled_ahead_of_a_batch_that_failed(bench: "Bench"):
+    recorder = Recorder(fail_once=frozenset({0, 17, 40}))
+    await play(bench, recorder)
+    assert recorder.failed == {0, 17, 40}
+    assert recorder.handled == list(range(MESSAGES))
+
+
+async def test_the_first_requeue_of_a_batch_ends_it(bench: "Bench"):
+    recorder = Recorder(answers={5: Settlement.REQUEUE, 30: Settlement.DEAD_LETTER})
+    await play(bench, recorder)
+    assert recorder.handled == list(range(MESSAGES))
+    assert await bench.depth(DEAD_QUEUE.name) == 1
+
+
+async def test_what_is_not_settled_when_the_connection_breaks_comes_again(bench: "Bench"):
+    recorder = Recorder()
+    recorder.hold.clear()
+    playing = asyncio.create_task(play(bench, recorder))
+    while await bench.depth(INGEST_INBOX.name) < MESSAGES - 20:
+        await asyncio.sleep(0.01)
+    bench.cable.cut()
+    recorder.hold.set()
+    await playing
+    assert list(dict.fromkeys(recorder.handled)) == list(range(MESSAGES))
+
+
+async def test_drain_leaves_what_was_not_begun_in_the_queue(bench: "Bench"):
+    recorder = Recorder()
+    recorder.hold.clear()
+    consumer = BatchConsumer(bench.consume, INGEST_INBOX, recorder, prefetch=16)
+    await fill(bench.publisher)
+    await consumer.start()
+    while await bench.depth(INGEST_INBOX.name) > MESSAGES - 16:
+        await asyncio.sleep(0.01)
+    draining = asyncio.create_task(consumer.drain())
+    await asyncio.sleep(0)
+    recorder.hold.set()
+    await draining
+    assert await bench.depth(INGEST_INBOX.name) == MESSAGES - len(recorder.handled)
