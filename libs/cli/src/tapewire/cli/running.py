@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import os
 import signal
 import time
 from collections.abc import Iterator
@@ -61,8 +62,11 @@ def up(
     """
     from tapewire.fleet import compose, engines, launch
 
-    options = Options(directory(run_dir), edges=edges, demo=demo)
     console = err if as_json else out
+    attach = not as_json and (not detach if detach is not None else out.is_terminal)
+    # An attached fleet ends with this process, also when that is killed with its terminal.
+    watch = os.getpid() if attach else None
+    options = Options(directory(run_dir), edges=edges, demo=demo, watch=watch)
     began = time.monotonic()
     try:
         chosen = engines.choose(engine)
@@ -86,11 +90,11 @@ def up(
         return
     console.print(f"Up in {time.monotonic() - began:.1f} s.\n")
     show_where(fleet, console)
-    if detach is None and not out.is_terminal:
+    if attach:
+        _attached(fleet)
+    elif detach is None:
         _first_events(fleet)
         console.print("\nThe fleet goes on in the background. `tapewire down` stops it.")
-    elif detach is False or (detach is None and out.is_terminal):
-        _attached(fleet)
 
 
 def down(run_dir: RunDir = None, as_json: Json = False) -> None:
