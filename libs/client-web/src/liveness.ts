@@ -11,6 +11,7 @@ export interface LivenessPorts {
   silent(): void;
 }
 
+const FIRST_BEAT_MS = 1000; // the round trip is measured when the rush of the first messages is over
 const PROBE_MS = 5000; // a server that is there answers a heartbeat in far less
 
 export class Liveness {
@@ -31,7 +32,7 @@ export class Liveness {
     this.#intervalMs = intervalMs;
     this.#heardAt = this.#ports.now();
     this.watch();
-    this.#beat();
+    this.#timers.set("beat", Math.min(FIRST_BEAT_MS, intervalMs), () => this.#beat());
   }
 
   stop(): void {

@@ -75,16 +75,18 @@ export function AlertPanel() {
           <Empty title={filter === "open" ? "No open alerts" : "Nothing unread"} />
         )
       ) : (
-        <div className="min-h-0 flex-1 overflow-auto" tabIndex={0} role="group" aria-label="Alerts and notifications, newest first">
+        <div className="relative min-h-0 flex-1 overflow-auto" tabIndex={0} role="group" aria-label="Alerts and notifications, newest first">
           <table className="w-full border-collapse">
             <thead className="bg-panel text-muted sticky top-0 z-10 text-left text-xs">
-              <tr className="h-7 [&>th]:px-3 [&>th]:font-medium">
-                <th className="w-28">Level</th>
-                <th className="w-28">Time</th>
+              <tr className="h-7 [&>th]:px-2 sm:[&>th]:px-3 [&>th]:font-medium">
+                <th className="w-9 sm:w-28">
+                  <span className="max-sm:sr-only">Level</span>
+                </th>
+                <th className="hidden w-28 sm:table-cell">Time</th>
                 <th>What</th>
                 <th className="hidden w-32 text-right lg:table-cell">Value</th>
                 <th className="hidden w-36 lg:table-cell">Session</th>
-                <th className="w-36 text-right">State</th>
+                <th className="w-28 text-right sm:w-36">State</th>
               </tr>
             </thead>
             <tbody>
@@ -131,12 +133,12 @@ const AlertRow = memo(function AlertRow({
     <tr
       data-testid="alert"
       data-ack={ack ?? "none"}
-      className={`border-line hover:bg-raised/60 h-7 border-t [&>td]:px-3 ${isRead ? "text-muted" : ""}`}
+      className={`border-line hover:bg-raised/60 h-7 border-t [&>td]:px-2 sm:[&>td]:px-3 ${isRead ? "text-muted" : ""}`}
     >
       <td>
-        <LevelBadge level={level} />
+        <LevelBadge level={level} isCompact />
       </td>
-      <td className="text-muted whitespace-nowrap tabular-nums">
+      <td className="text-muted hidden whitespace-nowrap tabular-nums sm:table-cell">
         <time dateTime={timestamp}>{moment(timestamp, today)}</time>
       </td>
       <td className="max-w-0 truncate py-1" title={bodyOf(message)}>

@@ -30,6 +30,10 @@ export function CriticalAlerts() {
     announce(`${LEVELS[first.level]}: ${titleOf(first.message)}. ${bodyOf(first.message)}`, "assertive");
   }, [open]);
 
+  useEffect(() => {
+    document.title = open.length > 0 ? `(${open.length}) Tapewire` : "Tapewire";
+  }, [open.length]);
+
   const current = open[0];
   if (!current) return null;
   return (
@@ -63,15 +67,15 @@ function Banner({ open, onReview }: { open: readonly Notification[]; onReview: (
   return (
     <div
       data-testid="critical-banner"
-      className={`flex min-h-9 flex-wrap items-center gap-x-3 gap-y-1 px-3 py-1 text-white ${emergencies > 0 ? "bg-emergency" : "bg-[#9f1f1f]"}`}
+      className={`flex min-h-9 items-center gap-3 px-3 py-1.5 text-white ${emergencies > 0 ? "bg-emergency" : "bg-[#9f1f1f]"}`}
     >
       <Octagon className="size-5" />
-      <strong className="font-semibold">{`${counts.join(" and ")} ${verb} for acknowledgement`}</strong>
+      <strong className="font-semibold md:whitespace-nowrap">{`${counts.join(" and ")} ${verb} for acknowledgement`}</strong>
       <span className="hidden min-w-0 truncate opacity-90 md:inline">{bodyOf(open[0]!.message)}</span>
       <button
         type="button"
         onClick={onReview}
-        className="ml-auto h-6 rounded border border-white/60 px-2.5 text-xs font-semibold hover:bg-white/15 focus-visible:outline-white"
+        className="ml-auto h-6 shrink-0 rounded border border-white/60 px-2.5 text-xs font-semibold hover:bg-white/15 focus-visible:outline-white"
       >
         Review
       </button>
@@ -141,7 +145,7 @@ function AlertDialog({
           {isStale && (
             <p className="text-warning mt-3 text-xs">There is no connection. Acknowledging is possible again once there is.</p>
           )}
-          <div className="mt-5 flex flex-wrap justify-end gap-2">
+          <div className="mt-5 flex flex-col-reverse gap-2 sm:flex-row sm:justify-end">
             <Dialog.Cancel asChild>
               <Button kind="quiet">Later</Button>
             </Dialog.Cancel>
@@ -150,7 +154,7 @@ function AlertDialog({
             )}
             <Button
               ref={acknowledge}
-              kind={level === "emergency" ? "danger" : "primary"}
+              kind="primary"
               aria-disabled={isStale}
               onClick={guarded(onAcknowledge)}
             >

@@ -11,12 +11,12 @@ const LOOKS: Record<Level, { icon: ComponentType<{ className?: string }>; look: 
 };
 
 /** A level by shape, colour and word. */
-export function LevelBadge({ level }: { level: Level }) {
+export function LevelBadge({ level, isCompact = false }: { level: Level; isCompact?: boolean }) {
   const { icon: Icon, look } = LOOKS[level];
   return (
-    <span className={`inline-flex h-5 items-center gap-1.5 text-xs font-semibold ${look}`}>
+    <span className={`inline-flex h-5 items-center align-middle gap-1.5 text-xs font-semibold ${look}`}>
       <Icon className="size-3.5" />
-      {LEVELS[level]}
+      <span className={isCompact ? "max-sm:sr-only" : ""}>{LEVELS[level]}</span>
     </span>
   );
 }

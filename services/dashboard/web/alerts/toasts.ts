@@ -1,7 +1,8 @@
 /** Toasts for what is good to know and asks for nothing: warnings, notices, milestones. */
 
-import { levelOf, useRealTimeEvent } from "@tapewire/client/react";
+import { levelOf, useRealTimeEvent, useTapewire } from "@tapewire/client/react";
 import type { NotificationMessage } from "@tapewire/client/react";
+import { useEffect } from "react";
 import { toast } from "sonner";
 import { bodyOf, titleOf } from "./text.ts";
 
@@ -17,6 +18,16 @@ function show(message: NotificationMessage): void {
 }
 
 export function useToasts(): void {
+  const { client } = useTapewire();
+  useEffect(
+    () =>
+      client.onGap(() => {
+        toast.message("Some events were missed", {
+          description: "You were away for longer than they are kept. Figures are current; alerts are all there.",
+        });
+      }),
+    [client],
+  );
   useRealTimeEvent("risk_alert", show, { manualAck: true });
   useRealTimeEvent("volatility_alert", show, { manualAck: true });
   useRealTimeEvent("system_notification", show, { manualAck: true });

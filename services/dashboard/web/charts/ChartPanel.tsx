@@ -51,7 +51,7 @@ export function ChartPanel({
   return (
     <Panel
       title={session ? `P&L ${session.sessionId}` : "P&L"}
-      className="min-h-80 flex-1"
+      className="min-h-56 flex-1"
       actions={
         options.length > 0 && (
           <label className="flex items-center gap-2 text-xs">

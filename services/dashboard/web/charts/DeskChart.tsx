@@ -11,7 +11,7 @@ import {
 } from "lightweight-charts";
 import type { IChartApi, ISeriesApi, ISeriesMarkersPluginApi, SeriesMarker, Time, UTCTimestamp } from "lightweight-charts";
 import { useEffect, useRef } from "react";
-import { time as clock } from "../ui/format.ts";
+import { price as priced, signed, time as clock } from "../ui/format.ts";
 import type { History } from "./history.ts";
 import { continued } from "./series.ts";
 import type { Point } from "./series.ts";
@@ -98,7 +98,6 @@ export function DeskChart({ sessionId, lossLimit, symbol, earlier, history, deci
         Chart of profit and loss{sessionId ? ` of session ${sessionId}` : ""}
         {symbol ? ` above the price of ${symbol}` : ""}. Its newest values are in the session's card and in the quotes.
       </p>
-      <span className="text-muted pointer-events-none absolute top-2 left-3 text-xs">P&L</span>
     </div>
   );
 }
@@ -135,10 +134,11 @@ function draw(container: HTMLElement): Drawing {
       bottomFillColor2: mix(colour("--down"), 0.28),
       lineWidth: 2,
       priceLineVisible: false,
+      priceFormat: { type: "custom", formatter: signed, minMove: 0.01 },
     },
     0,
   );
-  const price = chart.addSeries(LineSeries, { color: colour("--link"), lineWidth: 2, priceLineVisible: false }, 1);
+  const price = chart.addSeries(LineSeries, { color: colour("--link"), lineWidth: 2, priceLineVisible: false, priceFormat: { type: "custom", formatter: priced, minMove: 0.0001 } }, 1);
   const [upper, lower] = chart.panes();
   upper?.setStretchFactor(3);
   lower?.setStretchFactor(2);

@@ -27,7 +27,7 @@ export function DecisionFeed({ earlier }: { earlier: readonly AlgorithmDecision[
       {decisions.length === 0 ? (
         <Empty title="No decisions yet">What the algorithms decide, and why, appears here as it happens.</Empty>
       ) : (
-        <ol className="min-h-0 flex-1 overflow-y-auto" tabIndex={0} aria-label="Decisions, newest first">
+        <ol className="relative min-h-0 flex-1 overflow-y-auto" tabIndex={0} aria-label="Decisions, newest first">
           {decisions.map((decision) => (
             <Decision key={decision.id} decision={decision} />
           ))}
@@ -41,7 +41,7 @@ const Decision = memo(function Decision({ decision }: { decision: AlgorithmDecis
   const { label, look } = ACTIONS[decision.decision];
   const { marketData, confidence } = decision;
   return (
-    <li data-testid="decision" className="border-line border-b px-3 py-2 last:border-b-0 [contain-intrinsic-size:auto_62px] [content-visibility:auto]">
+    <li data-testid="decision" className="border-line border-b px-3 py-2 last:border-b-0">
       <div className="flex items-center gap-2">
         <span className={`w-12 rounded px-1 py-px text-center text-xs font-semibold ${look}`}>{label}</span>
         {marketData && (

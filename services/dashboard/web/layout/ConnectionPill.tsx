@@ -71,7 +71,7 @@ export function ConnectionPill() {
       >
         <span aria-hidden="true" className={`size-2 shrink-0 rounded-full ${dot}`} />
         <span className="text-strong font-medium">{text}</span>
-        {detail && <span className="text-muted truncate tabular-nums">{detail}</span>}
+        {detail && <span className="text-muted hidden truncate tabular-nums sm:inline">{detail}</span>}
       </span>
       {action && (
         <button type="button" className="text-link h-6 font-medium hover:underline" onClick={() => void connection.reconnect().catch(() => {})}>

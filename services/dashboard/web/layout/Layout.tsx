@@ -11,8 +11,18 @@ import { DecisionFeed } from "../decisions/DecisionFeed.tsx";
 import { QuotePanel } from "../quotes/QuotePanel.tsx";
 import { SessionList } from "../sessions/SessionList.tsx";
 import { useSessions } from "../sessions/useSessions.ts";
+import { Boundary } from "../ui/Boundary.tsx";
 import { LiveRegions } from "../ui/live.tsx";
 import { TopBar } from "./TopBar.tsx";
+
+const TOAST = {
+  classNames: {
+    toast: "!bg-raised !border-line !text-strong !font-sans !rounded-md !p-3 !gap-3 !shadow-(--shadow)",
+    description: "!text-text",
+    warning: "[&_[data-icon]]:!text-warning",
+    info: "[&_[data-icon]]:!text-link",
+  },
+};
 
 export function Layout() {
   const { theme } = useAppearance();
@@ -24,25 +34,38 @@ export function Layout() {
   return (
     <div className="flex min-h-dvh flex-col lg:h-dvh">
       <TopBar sessions={sessions} />
-      <CriticalAlerts />
+      <Boundary name="Critical alerts">
+        <CriticalAlerts />
+      </Boundary>
       <main className="grid min-h-0 flex-1 grid-cols-1 gap-1.5 p-1.5 md:grid-cols-[17rem_1fr] lg:grid-cols-[17rem_1fr_21rem] lg:grid-rows-[minmax(0,1fr)_minmax(9rem,27vh)]">
         <h1 className="sr-only">Trading desk</h1>
-        <SessionList
-          sessions={sessions}
-          selected={selected?.sessionId ?? null}
-          onSelect={setChosen}
-          isLoading={isLoading}
-          error={error}
-        />
+        <Boundary name="Sessions">
+          <SessionList
+            sessions={sessions}
+            selected={selected?.sessionId ?? null}
+            onSelect={setChosen}
+            isLoading={isLoading}
+            error={error}
+          />
+        </Boundary>
         <div className="flex min-h-0 min-w-0 flex-col gap-1.5">
-          <ChartPanel session={selected} symbol={symbol} onSymbol={setSymbol} />
-          <QuotePanel sessions={sessions} selected={symbol} onSelect={setSymbol} />
+          <Boundary name="The chart" className="flex-1">
+            <ChartPanel session={selected} symbol={symbol} onSymbol={setSymbol} />
+          </Boundary>
+          <Boundary name="Quotes">
+            <QuotePanel sessions={sessions} selected={symbol} onSelect={setSymbol} />
+          </Boundary>
         </div>
-        <DecisionFeed earlier={decisions} />
-        <AlertPanel />
+        <Boundary name="Decisions">
+          <DecisionFeed earlier={decisions} />
+        </Boundary>
+        <Boundary name="Alerts and notifications" className="md:col-span-full">
+          <AlertPanel />
+        </Boundary>
       </main>
       <LiveRegions />
-      <Toaster theme={theme} position="bottom-right" visibleToasts={3} closeButton gap={8} offset={16} />
+      {/* At the left, where the table below has no buttons. */}
+      <Toaster theme={theme} position="bottom-left" visibleToasts={3} gap={8} offset={16} toastOptions={TOAST} />
     </div>
   );
 }

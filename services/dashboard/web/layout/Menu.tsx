@@ -28,7 +28,7 @@ export function Menu() {
         className="hover:bg-raised text-text hover:text-strong flex h-8 items-center gap-1.5 rounded px-2"
       >
         <Gear />
-        <span className="max-w-32 truncate">{userId ?? "…"}</span>
+        <span className="max-w-32 truncate max-sm:sr-only">{userId ?? "…"}</span>
       </button>
       <div
         id="menu"

@@ -1,5 +1,6 @@
 import { useWebSocketConnection } from "@tapewire/client/react";
 import type { Session } from "@tapewire/client/react";
+import { isLive } from "../sessions/session.ts";
 import { StopButton } from "../stop/StopButton.tsx";
 import { ProfitLoss } from "../ui/Figure.tsx";
 import { amount, time } from "../ui/format.ts";
@@ -8,28 +9,21 @@ import { useNow } from "../ui/useNow.ts";
 import { ConnectionPill } from "./ConnectionPill.tsx";
 import { Menu } from "./Menu.tsx";
 
-/** The whole desk's figures: what all sessions are worth, and what they made today. */
-export function totals(sessions: readonly Session[]): { equity: number | undefined; dayPnL: number | undefined } {
-  const known = sessions.filter(({ data }) => data !== undefined);
-  const open = known.filter(({ status, data }) => data?.equity !== undefined && !isOver(status));
-  const sum = (values: number[]) => values.reduce((total, value) => total + value, 0);
-  return {
-    equity: open.length > 0 ? sum(open.map(({ data }) => data!.equity!)) : undefined,
-    dayPnL: known.length > 0 ? sum(known.map(({ data }) => data!.currentPnL)) : undefined,
-  };
-}
-
-function isOver(status: Session["status"]): boolean {
-  return status === "completed" || status === "expired";
+/** The whole desk's figures: what running sessions are worth, and what today's made. Pure. */
+export function totals(sessions: readonly Session[], today: number) {
+  const sum = (values: number[]) => (values.length > 0 ? values.reduce((total, value) => total + value, 0) : undefined);
+  const running = sessions.filter(isLive).flatMap(({ data }) => data?.equity ?? []);
+  const todays = sessions.filter(({ startedAt }) => startedAt === undefined || Date.parse(startedAt) >= today);
+  return { equity: sum(running), dayPnL: sum(todays.flatMap(({ data }) => data?.currentPnL ?? [])) };
 }
 
 export function TopBar({ sessions }: { sessions: readonly Session[] }) {
   const { isStale } = useWebSocketConnection();
-  const { equity, dayPnL } = totals(sessions);
+  const { equity, dayPnL } = totals(sessions, new Date().setHours(0, 0, 0, 0));
   return (
-    <header className="bg-panel border-line sticky top-0 z-20 flex flex-wrap items-center gap-x-4 gap-y-2 border-b px-3 py-2 lg:h-12 lg:flex-nowrap lg:py-0">
+    <header className="bg-panel border-line sticky top-0 z-20 flex flex-wrap items-center gap-x-3 gap-y-2 border-b px-3 py-2 sm:gap-x-4 lg:h-12 lg:flex-nowrap lg:py-0">
       <span className="text-strong flex items-center gap-1.5 font-semibold">
-        <Logo className="size-5" /> Tapewire
+        <Logo className="size-5" /> <span className="max-sm:sr-only">Tapewire</span>
       </span>
       <ConnectionPill />
       <dl className="order-last flex w-full items-baseline justify-between gap-5 md:order-none md:ml-auto md:w-auto md:justify-end">
@@ -41,7 +35,7 @@ export function TopBar({ sessions }: { sessions: readonly Session[] }) {
         </Figure>
         <Clock />
       </dl>
-      <div className="ml-auto flex items-center gap-2 md:ml-0">
+      <div className="ml-auto flex items-center gap-1 sm:gap-2 md:ml-0">
         <Menu />
         <StopButton sessions={sessions} />
       </div>

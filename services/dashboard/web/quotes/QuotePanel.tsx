@@ -1,7 +1,7 @@
 import { isOld, useRealTimeMarketData, useWebSocketConnection } from "@tapewire/client/react";
 import type { Quote, Session } from "@tapewire/client/react";
 import { memo, useMemo } from "react";
-import { big, price, signedPercent } from "../ui/format.ts";
+import { NONE, big, price, signedPercent } from "../ui/format.ts";
 import { arrow, tone } from "../ui/Figure.tsx";
 import { Empty, Panel, Skeleton } from "../ui/Panel.tsx";
 import { useNow } from "../ui/useNow.ts";
@@ -23,7 +23,7 @@ export function QuotePanel({
   const newest = useMemo(() => Math.max(0, ...Object.values(quotes).map((quote) => quote?.receivedAt ?? 0)), [quotes]);
   const note = newest > 0 && now - newest > 5000 ? <span className="text-warning">no tick for {Math.round((now - newest) / 1000)} s</span> : undefined;
   return (
-    <Panel title="Quotes" note={note} className="max-h-[42%] shrink-0">
+    <Panel title="Quotes" note={note} className="shrink-0 lg:max-h-[42%]">
       {symbols.length === 0 ? (
         isLoading ? (
           <Skeleton rows={4} />
@@ -31,7 +31,7 @@ export function QuotePanel({
           <Empty title="No quotes yet">Symbols appear here when the market service has seen a tick.</Empty>
         )
       ) : (
-        <div className="min-h-0 overflow-auto">
+        <div className="relative min-h-0 overflow-auto">
           <table className="w-full border-collapse tabular-nums">
             <thead className="bg-panel text-muted sticky top-0 text-xs">
               <tr className="h-7 [&>th]:px-3 [&>th]:font-medium">
@@ -110,7 +110,7 @@ const QuoteRow = memo(function QuoteRow({
       </td>
       <td className="hidden text-right sm:table-cell">{price(quote?.bid)}</td>
       <td className="hidden text-right sm:table-cell">{price(quote?.ask)}</td>
-      <td className="text-muted hidden text-right xl:table-cell">{price(spread)}</td>
+      <td className="text-muted hidden text-right xl:table-cell">{spread === undefined ? NONE : spread.toFixed(quote!.last < 10 ? 4 : 2)}</td>
       <td className="text-muted hidden text-right xl:table-cell">{big(quote?.volume)}</td>
     </tr>
   );

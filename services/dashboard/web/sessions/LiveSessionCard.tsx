@@ -4,6 +4,7 @@ import { memo } from "react";
 import { ProfitLoss } from "../ui/Figure.tsx";
 import { ago, count, duration, percent } from "../ui/format.ts";
 import { useNow } from "../ui/useNow.ts";
+import { isLive } from "./session.ts";
 
 const STATUS: Record<Session["status"], { label: string; look: string }> = {
   active: { label: "Active", look: "text-up" },
@@ -12,11 +13,6 @@ const STATUS: Record<Session["status"], { label: string; look: string }> = {
   expired: { label: "Expired", look: "text-muted" },
   emergency_stopped: { label: "Stopped", look: "text-(--critical-text)" },
 };
-
-/** Whether new figures are due: they are not once the session has ended. */
-export function isLive(session: Session): boolean {
-  return session.status === "active" || session.status === "paused";
-}
 
 export const LiveSessionCard = memo(function LiveSessionCard({
   session,
@@ -59,7 +55,7 @@ export const LiveSessionCard = memo(function LiveSessionCard({
       </span>
       <RiskBar utilization={data?.lossLimitUtilization} limit={session.lossLimit} isStale={stale} />
       <span className="text-muted mt-2 flex justify-between text-xs tabular-nums">
-        <span>{count(data?.totalTrades)} trades</span>
+        <span>{`${count(data?.totalTrades)} ${data?.totalTrades === 1 ? "trade" : "trades"}`}</span>
         <span>{age(session, now)}</span>
         {data?.performanceScore !== undefined && <span>score {data.performanceScore.toFixed(0)}</span>}
       </span>
@@ -67,11 +63,12 @@ export const LiveSessionCard = memo(function LiveSessionCard({
   );
 });
 
-function age({ status, startedAt, data, receivedAt, timeLimitS, ...session }: Session, now: number): string {
+function age(session: Session, now: number): string {
+  const { startedAt, data, receivedAt, timeLimitS } = session;
   const elapsed = data?.timeElapsed;
   const started = startedAt === undefined ? null : (now - Date.parse(startedAt)) / 1000;
   const since = elapsed !== undefined && receivedAt !== undefined ? elapsed + (now - receivedAt) / 1000 : started;
-  const seconds = isLive({ status, ...session }) ? since : (elapsed ?? null);
+  const seconds = isLive(session) ? since : (elapsed ?? null);
   if (seconds === null) return "";
   return timeLimitS ? `${duration(seconds)} of ${duration(timeLimitS)}` : duration(seconds);
 }

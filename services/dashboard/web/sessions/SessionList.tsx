@@ -17,7 +17,7 @@ export function SessionList({
 }) {
   const active = sessions.filter(({ status }) => status === "active").length;
   return (
-    <Panel title="Sessions" note={sessions.length > 0 ? `${active} active` : undefined} className="md:row-span-2 lg:row-span-1">
+    <Panel title="Sessions" note={sessions.length > 0 ? `${active} active` : undefined} className="max-md:max-h-[26rem] md:row-span-2 lg:row-span-1">
       {isLoading ? (
         <Skeleton rows={3} height="h-28" />
       ) : sessions.length === 0 ? (
@@ -27,7 +27,7 @@ export function SessionList({
           <Empty title="No sessions yet">A card appears here when a strategy starts a session.</Empty>
         )
       ) : (
-        <ul className="flex min-h-0 flex-1 flex-col gap-1.5 overflow-y-auto p-1.5">
+        <ul className="relative flex min-h-0 flex-1 flex-col gap-1.5 overflow-y-auto p-1.5">
           {sessions.map((session) => (
             <li key={session.sessionId}>
               <LiveSessionCard

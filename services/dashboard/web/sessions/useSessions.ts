@@ -7,6 +7,7 @@ import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { useEffect, useMemo } from "react";
 import { useDesk } from "../app/desk.ts";
 import { requestJson } from "../app/http.ts";
+import { isLive } from "./session.ts";
 
 /** A session as `GET /v1/sessions` tells it. */
 interface Told {
@@ -17,22 +18,28 @@ interface Told {
   readonly [field: string]: unknown;
 }
 
-const OVER = new Set<Session["status"]>(["completed", "expired"]);
+const CATCH_UP_MS = 3000; // desk hears of a session a moment after we do
+const CATCH_UPS = 10; // a session that nobody announced stays as it is
 
-/** What is live wins, field by field; open sessions come first, then the newest. Pure. */
+/** What is live wins, field by field; running sessions come first, then the newest. Pure. */
 export function merged(told: readonly Told[], live: readonly Session[]): Session[] {
   const found = new Map<string, Session>();
-  for (const session of told) {
-    const known = Object.fromEntries(Object.entries(session).filter(([, value]) => value !== null));
-    found.set(session.sessionId, known as unknown as Session);
-  }
+  for (const session of told) found.set(session.sessionId, withoutNulls(session) as unknown as Session);
   for (const session of live) found.set(session.sessionId, { ...found.get(session.sessionId), ...session });
   return [...found.values()].sort(
     (a, b) =>
-      Number(OVER.has(a.status)) - Number(OVER.has(b.status)) ||
+      Number(isLive(b)) - Number(isLive(a)) ||
       (b.startedAt ?? "").localeCompare(a.startedAt ?? "") ||
       a.sessionId.localeCompare(b.sessionId),
   );
+}
+
+/** HTTP says null for what is not known; on the socket, and here, it is left out. */
+function withoutNulls(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(withoutNulls);
+  if (typeof value !== "object" || value === null) return value;
+  const known = Object.entries(value).filter(([, field]) => field !== null);
+  return Object.fromEntries(known.map(([key, field]) => [key, withoutNulls(field)]));
 }
 
 export function useSessions() {
@@ -43,6 +50,11 @@ export function useSessions() {
   const { data, isPending, error } = useQuery({
     queryKey: ["sessions"],
     queryFn: () => requestJson<{ sessions: Told[] }>(tokens, "GET", `${config.desk}/v1/sessions?last=50`),
+    refetchInterval: ({ state }) => {
+      const known = new Set(state.data?.sessions.filter(({ startedAt }) => startedAt).map(({ sessionId }) => sessionId));
+      const missing = live.some(({ sessionId, startedAt }) => !startedAt && !known.has(sessionId));
+      return missing && state.dataUpdateCount < CATCH_UPS ? CATCH_UP_MS : false;
+    },
   });
   const told = data?.sessions;
 

@@ -3,7 +3,7 @@ import { useTapewire } from "@tapewire/client/react";
 import type { Session } from "@tapewire/client/react";
 import { useRef, useState } from "react";
 import { useDesk } from "../app/desk.ts";
-import { isLive } from "../sessions/LiveSessionCard.tsx";
+import { isLive } from "../sessions/session.ts";
 import { Button } from "../ui/Button.tsx";
 import { ProfitLoss } from "../ui/Figure.tsx";
 import { Check, StopSign } from "../ui/icons.tsx";
@@ -19,7 +19,7 @@ export function StopButton({ sessions }: { sessions: readonly Session[] }) {
   return (
     <Dialog.Root open={isOpen} onOpenChange={setOpen}>
       <Dialog.Trigger asChild>
-        <Button kind="danger" className="px-4 tracking-wide" data-testid="stop">
+        <Button kind="danger" className="sm:px-4 tracking-wide" data-testid="stop">
           <StopSign /> STOP
         </Button>
       </Dialog.Trigger>
