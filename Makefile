@@ -54,6 +54,13 @@ test-containers: dev ## Run the tests that use containers: RabbitMQ 4, the fleet
 test-web: dev ## Run the tests of the TypeScript SDK and the dashboard
 	@if [ -d node_modules ]; then npm test; else echo "NOT TESTED: there is no npm"; fi
 
+.PHONY: test-faults
+test-faults: dev ## Strike a fleet under load, audit every critical alert (long); ARGS="--seed 7 --only 'edge kill -9'"
+	PYTHONPATH=tests-integration $(BIN)/python -m faults $(ARGS)
+	@if [ -n "$(ARGS)" ]; then :; elif docker info >/dev/null 2>&1; then \
+	PYTHONPATH=tests-integration $(BIN)/python -m faults --cluster; \
+	else echo "NOT TESTED: a cluster of three brokers needs Docker"; fi
+
 .PHONY: check
 check: dev ## Lint, format check, types, import rules
 	$(BIN)/ruff check .

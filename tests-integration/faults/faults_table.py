@@ -115,6 +115,10 @@ def _alarm(setting: str, on: str, off: str) -> Strike:
     return strike
 
 
+async def _newcomer(world: World, rng: Random, _: Any) -> None:
+    await world.newcomer(rng, alerts=40)
+
+
 async def _kill_clients(world: World, rng: Random, _: Any) -> None:
     rng.choice(world.processes).kill()
 
@@ -179,6 +183,7 @@ FAULTS = (
     Fault("client sockets cut", _cut_sockets, times=12, apart_s=1.0),
     Fault("client sockets half-open", _half_open, times=3, apart_s=4.0),
     Fault("client process kill -9", _kill_clients, times=8, apart_s=1.5),
+    Fault("users never seen", _newcomer, times=8, apart_s=0.2),
     Fault("200 redeliveries", _redeliver, times=1),
     Fault("disk full (desk, risk)", _fill_disk, times=3, setting=_full_disk),
     Fault("rolling restart", _restart_all, times=1),

@@ -123,7 +123,7 @@ class Target:
                 stderr=log,
             )
         try:
-            await self.fleet.until_ready(node, timeout_s=30)
+            await self.fleet.until_ready(node)
             yield ours
         finally:
             await _end(ours)

@@ -146,6 +146,15 @@ class World:
         for publisher in self.publishers:
             publisher.start(users)
 
+    async def newcomer(self, rng: Random, *, alerts: int) -> None:
+        """Raise alerts, one upon another, for a user never seen, who connects meanwhile."""
+        self._newcomers += 1
+        late = self._add(NEWCOMER, self._newcomers)
+        asyncio.get_running_loop().call_later(rng.uniform(0, 1.0), lambda: self._live(late))
+        publisher = rng.choice(self.publishers)
+        for _ in range(alerts):
+            await publisher.publish(late.device.user)
+
     async def settle(self, mark: int, *, deadline_s: float) -> None:
         """Publish no more, have everybody stay, and wait until all is handled, or the deadline."""
         loop = asyncio.get_running_loop()
