@@ -30,6 +30,7 @@ async def publisher(broker_url, rabbit):
     await link.close()
 
 
+@pytest.mark.timeout(300)  # three starts of a process; seconds where nothing else runs
 async def test_killed_again_and_again_it_counts_every_event_once(
     publisher, rabbit, launch, broker_url, database_url, store, make, until
 ):

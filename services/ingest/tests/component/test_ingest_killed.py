@@ -31,6 +31,7 @@ async def hand_over(broker_url, rabbit):
     await link.close()
 
 
+@pytest.mark.timeout(300)  # three starts of a process; seconds where nothing else runs
 async def test_killed_again_and_again_it_loses_nothing_and_keeps_the_order(
     hand_over, rabbit, launch, broker_url, until
 ):
