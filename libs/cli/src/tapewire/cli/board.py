@@ -62,7 +62,7 @@ class Board:
 
     def _bottom(self) -> Group:
         prices, sessions = Text(), Text()
-        for (kind, key), message in self._newest.items():
+        for (kind, key), message in sorted(self._newest.items()):
             if kind == "market_data":
                 prices.append(f"{key} ", style="bold").append(f"{price(message['last'])}   ")
                 continue

@@ -29,18 +29,18 @@ def price(value: Any) -> str:
 def _decision(message: Fields) -> Text:
     decision = message["decision"]
     market: Fields = message.get("marketData") or {}
-    text = Text(decision.upper().replace("_", " "), style=DECISIONS.get(decision, ""))
+    text = Text().append(decision.upper().replace("_", " "), DECISIONS.get(decision, ""))
     if market:
-        text.append(f" {market['symbol']} @ {price(market['price'])}", style="default")
+        text.append(f" {market['symbol']} @ {price(market['price'])}")
     text.append(f"  {message['confidence']:.0%}  {message['reasoning']}", style="dim")
     return text
 
 
 def _trade(message: Fields) -> Text:
     side = message["side"]
-    text = Text(side.upper(), style=UP if side == "buy" else DOWN)
+    text = Text().append(side.upper(), UP if side == "buy" else DOWN)
     quantity = f" {float(message['quantity']):g} {message['symbol']} @ {price(message['price'])}"
-    text.append(quantity, style="default")
+    text.append(quantity)
     if message.get("realizedPnL"):
         text.append("  realised ").append_text(money(message["realizedPnL"]))
     return text
@@ -62,13 +62,13 @@ def _status(message: Fields) -> Text:
 
 def _alert(message: Fields) -> Text:
     level = message.get("alertLevel") or message.get("level") or "critical"
-    text = Text(f" {level.upper()} ", style=LEVELS.get(level, ""))
-    return text.append(f" {message.get('message') or message.get('reason') or ''}", style="default")
+    text = Text().append(f" {level.upper()} ", LEVELS.get(level, ""))
+    return text.append(f" {message.get('message') or message.get('reason') or ''}")
 
 
 def _stop(message: Fields) -> Text:
-    text = Text(f" STOP {message['mode'].upper()} ", style=LEVELS["emergency"])
-    return text.append(f" {message.get('reason') or ''}", style="default")
+    text = Text().append(f" STOP {message['mode'].upper()} ", LEVELS["emergency"])
+    return text.append(f" {message.get('reason') or ''}")
 
 
 def _completed(message: Fields) -> Text:
@@ -109,7 +109,7 @@ def line(message: Fields) -> Text:
     A message of a newer version, or with a field missing, is shown as its plain fields.
     """
     kind = str(message["type"])
-    text = Text(f"{_time(message)}  ", style="dim")
+    text = Text().append(f"{_time(message)}  ", style="dim")
     text.append(f"{kind:<{TYPE_WIDTH}} ", style="bold")
     if message.get("sessionId"):
         text.append(f"{message['sessionId']}  ", style="dim")

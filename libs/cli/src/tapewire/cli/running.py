@@ -118,7 +118,7 @@ def show_where(fleet: Fleet, console: Console) -> None:
         "Logs": str(fleet.logs) if fleet.engine == "process" else "docker compose logs",
     }
     for name, value in rows.items():
-        console.print(Text(f"  {name:<10}", style="dim").append(value, style="default"))
+        console.print(Text().append(f"  {name:<10}", "dim").append(value))
 
 
 def _already_running(run_dir: Path, as_json: bool) -> None:
@@ -154,7 +154,7 @@ class _Progress:
             return
         if entry.kind in marks and entry.name:
             mark, style = marks[entry.kind]
-            line = Text(f"  {mark} ", style=style).append(f"{entry.name:<12}", style="default")
+            line = Text().append(f"  {mark} ", style).append(f"{entry.name:<12}")
             words = "" if entry.kind is Kind.READY else f"{entry.kind} "
             self.console.print(line.append(f"{words}{entry.detail}".rstrip(), style="dim"))
         elif entry.kind is Kind.NOTE:
