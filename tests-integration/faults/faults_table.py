@@ -14,7 +14,7 @@ from engines.fleet import EDGES
 from faults import cluster
 from faults.devices import open_socket
 from faults.target import Absent
-from faults.world import World
+from faults.world import FLAPPER, World
 
 Strike = Callable[[World, Random, Any], Awaitable[object]]
 Setting = Callable[[World], AbstractAsyncContextManager[Any]]
@@ -119,6 +119,10 @@ async def _newcomer(world: World, rng: Random, _: Any) -> None:
     await world.newcomer(rng, alerts=40)
 
 
+async def _flap(world: World, rng: Random, _: Any) -> None:
+    await world.newcomer(rng, alerts=100, role=FLAPPER)
+
+
 async def _kill_clients(world: World, rng: Random, _: Any) -> None:
     rng.choice(world.processes).kill()
 
@@ -183,6 +187,7 @@ FAULTS = (
     Fault("client sockets cut", _cut_sockets, times=12, apart_s=1.0),
     Fault("client sockets half-open", _half_open, times=3, apart_s=4.0),
     Fault("client process kill -9", _kill_clients, times=8, apart_s=1.5),
+    Fault("reconnecting every 50 ms", _flap, times=4, apart_s=0.2),
     Fault("users never seen", _newcomer, times=8, apart_s=0.2),
     Fault("200 redeliveries", _redeliver, times=1),
     Fault("disk full (desk, risk)", _fill_disk, times=3, setting=_full_disk),

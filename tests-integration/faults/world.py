@@ -35,12 +35,13 @@ class Role:
     more: Mapping[str, Any] = field(default_factory=dict)
 
 
+FLAPPER = Role(RawDevice, "flapper", "raw", more={"manner": "flapping"})
 CAST = (
     Role(SdkDevice, "pair", "phone"),
     Role(SdkDevice, "pair", "desk"),
     Role(SdkDevice, "mixed", "sdk"),
     Role(RawDevice, "mixed", "raw"),
-    Role(RawDevice, "flapper", "raw", more={"manner": "flapping"}),
+    FLAPPER,
     Role(RawDevice, "staller", "raw", more={"manner": "stalling"}),
     Role(SdkDevice, "staller", "sdk"),
     Role(ProcessDevice, "killed", "program"),
@@ -106,6 +107,7 @@ class World:
             self.publishers.append(publisher)
         everybody = [self._add(role, n) for n in range(self._crowd) for role in self._cast]
         self.processes = [device for device in everybody if isinstance(device, ProcessDevice)]
+        self._steady = {device.device.user for device in everybody}
         for device in everybody:
             self._live(device)
         own = [device for device in everybody if device.device.own]
@@ -142,14 +144,14 @@ class World:
         late = self._add(NEWCOMER, self._newcomers)
         asyncio.get_running_loop().call_later(self.rng.uniform(1, 4), lambda: self._live(late))
         users = [user for user in self.book.users if user != self.loner.device.user]
-        users = [u for u in users if "-new" not in u or u == late.device.user]
+        users = [u for u in users if u in self._steady or u == late.device.user]
         for publisher in self.publishers:
             publisher.start(users)
 
-    async def newcomer(self, rng: Random, *, alerts: int) -> None:
+    async def newcomer(self, rng: Random, *, alerts: int, role: Role = NEWCOMER) -> None:
         """Raise alerts, one upon another, for a user never seen, who connects meanwhile."""
         self._newcomers += 1
-        late = self._add(NEWCOMER, self._newcomers)
+        late = self._add(role, self._newcomers)
         asyncio.get_running_loop().call_later(rng.uniform(0, 1.0), lambda: self._live(late))
         publisher = rng.choice(self.publishers)
         for _ in range(alerts):
