@@ -2,8 +2,8 @@
 
 import { WebSocketClient } from "@tapewire/client";
 import { TapewireProvider, deskNotifications } from "@tapewire/client/react";
-import { QueryClient, QueryClientProvider, useQuery } from "@tanstack/react-query";
-import { useEffect, useMemo, useSyncExternalStore } from "react";
+import { QueryClient, QueryClientProvider, useQuery, useQueryClient } from "@tanstack/react-query";
+import { useEffect, useMemo, useState, useSyncExternalStore } from "react";
 import { Layout } from "../layout/Layout.tsx";
 import { Button } from "../ui/Button.tsx";
 import { Logo } from "../ui/icons.tsx";
@@ -14,11 +14,10 @@ import { Tokens, identityStore } from "./identity.ts";
 import type { Identity } from "./identity.ts";
 import { SignIn } from "./SignIn.tsx";
 
-const queries = new QueryClient({
-  defaultOptions: { queries: { retry: 2, staleTime: 30_000, refetchOnWindowFocus: false } },
-});
+const QUERIES = { retry: 2, retryDelay: 500, staleTime: 30_000, refetchOnWindowFocus: false };
 
 export function App() {
+  const [queries] = useState(() => new QueryClient({ defaultOptions: { queries: QUERIES } }));
   return (
     <QueryClientProvider client={queries}>
       <Start />
@@ -45,6 +44,7 @@ function Start() {
 }
 
 function SignedIn({ config, identity }: { config: Config; identity: Identity }) {
+  const queries = useQueryClient();
   const { client, notifications, desk } = useMemo(() => {
     const tokens = new Tokens(identity);
     const getToken = ({ reason }: { reason: "connect" | "reconnect" | "refresh" | "expired" }) => tokens.get(reason);
@@ -60,7 +60,7 @@ function SignedIn({ config, identity }: { config: Config; identity: Identity }) 
         },
       },
     };
-  }, [config, identity]);
+  }, [config, identity, queries]);
 
   useEffect(() => {
     // For whoever looks into it with the browser's tools: tapewire.inspect().

@@ -65,7 +65,7 @@ def build(settings: DashboardSettings) -> FastAPI:
 
 
 def _config(settings: DashboardSettings) -> APIRouter:
-    config = {
+    config: dict[str, object] = {
         "edge": list(settings.dashboard_edge_urls) or [""],
         "ingest": settings.dashboard_ingest_url,
         "desk": settings.dashboard_desk_url,

@@ -16,7 +16,7 @@ class DashboardSettings(ServiceSettings):
     A URL that is left out means: at the dashboard's own origin, behind the same proxy.
     """
 
-    http_port: int = Field(8080, ge=0, le=65535)
+    http_port: int = Field(default=8080, ge=0, le=65535)
     dashboard_dist: Path = SOURCE_DIST
     """Where `npm run build` put the application."""
     dashboard_edge_urls: CommaList = ()
@@ -28,7 +28,7 @@ class DashboardSettings(ServiceSettings):
     demo: bool = False
     """Gives a trader's token to whoever asks. Never where strangers can reach it."""
     demo_user: str = "alice"
-    demo_token_ttl_s: int = Field(600, gt=0)
+    demo_token_ttl_s: int = Field(default=600, gt=0)
     jwt_secret: SecretStr | None = None
     jwt_issuer: str = "tapewire"
     jwt_audience: str = "tapewire"

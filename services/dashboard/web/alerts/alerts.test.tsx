@@ -1,0 +1,148 @@
+import { cleanup, fireEvent, screen, waitFor, within } from "@testing-library/react";
+import { afterEach, describe, expect, it, vi } from "vitest";
+import { alert, settle, stage } from "../testing.tsx";
+import { AlertPanel } from "./AlertPanel.tsx";
+import { CriticalAlerts } from "./CriticalAlerts.tsx";
+import { measureOf, openAlerts } from "./text.ts";
+
+afterEach(cleanup);
+
+const dialog = () => screen.queryByRole("alertdialog");
+const button = (name: string) => screen.getByRole<HTMLButtonElement>("button", { name });
+
+describe("a critical alert", () => {
+  it("asks_for_acknowledgement_with_the_focus_on_it_and_is_settled_by_it", async () => {
+    const { server } = await stage(<CriticalAlerts />);
+    expect(dialog()).toBeNull();
+    server.publish(alert("a-1"));
+    await settle();
+    expect(within(dialog()!).getByText("Loss limit (a-1)")).toBeTruthy();
+    expect(document.activeElement).toBe(button("Acknowledge"));
+    await settle(650);
+    fireEvent.click(button("Acknowledge"));
+    await settle();
+    expect(dialog()).toBeNull();
+    expect(server.unacked).toEqual([]);
+    expect(document.title).toBe("Tapewire");
+  });
+
+  it("takes_no_click_that_was_meant_for_what_it_covered", async () => {
+    const { server } = await stage(<CriticalAlerts />);
+    const clock = vi.spyOn(performance, "now").mockReturnValue(1000); // however slow this machine is
+    server.publish(alert("a-1"));
+    await settle();
+    clock.mockReturnValue(1599);
+    fireEvent.click(button("Acknowledge"));
+    await settle();
+    expect(server.unacked).toEqual(["a-1"]);
+    clock.mockReturnValue(1600);
+    fireEvent.click(button("Acknowledge"));
+    await settle();
+    expect(server.unacked).toEqual([]);
+    clock.mockRestore();
+  });
+
+  it("that_is_put_aside_leaves_a_banner_and_a_new_one_opens_the_dialog_again", async () => {
+    const { server } = await stage(<CriticalAlerts />);
+    server.publish(alert("a-1"));
+    await settle();
+    fireEvent.click(button("Later"));
+    await settle();
+    expect(dialog()).toBeNull();
+    expect(screen.getByTestId("critical-banner").textContent).toContain("1 critical alert waits");
+    expect(document.title).toBe("(1) Tapewire");
+    expect(server.unacked).toEqual(["a-1"]);
+    server.publish(alert("e-1", { alertLevel: "emergency" }));
+    await settle();
+    expect(within(dialog()!).getByText("Loss limit (e-1)")).toBeTruthy();
+    expect(within(dialog()!).getByText("and 1 more")).toBeTruthy();
+  });
+
+  it("acknowledged_on_another_device_goes_away_here", async () => {
+    const { server } = await stage(<CriticalAlerts />);
+    server.publish(alert("a-1"));
+    await settle();
+    server.ackElsewhere("a-1");
+    await settle();
+    expect(dialog()).toBeNull();
+  });
+
+  it("cannot_be_acknowledged_without_a_connection", async () => {
+    const { server } = await stage(<CriticalAlerts />);
+    server.publish(alert("a-1"));
+    await settle(700);
+    server.stop();
+    await settle();
+    expect(screen.getByText(/There is no connection/)).toBeTruthy();
+    fireEvent.click(button("Acknowledge"));
+    server.start();
+    await waitFor(() => expect(screen.queryByText(/There is no connection/)).toBeNull(), { timeout: 10_000 });
+    expect(server.unacked).toEqual(["a-1"]);
+    fireEvent.click(button("Acknowledge"));
+    await settle();
+    expect(server.unacked).toEqual([]);
+  });
+
+  it("is_all_settled_at_once_when_asked_for", async () => {
+    const { server } = await stage(<CriticalAlerts />);
+    for (const id of ["a-1", "a-2", "a-3"]) server.publish(alert(id));
+    await settle(700);
+    fireEvent.click(button("Acknowledge all 3"));
+    await settle(150);
+    expect(server.unacked).toEqual([]);
+  });
+});
+
+describe("the table of alerts", () => {
+  const rows = () => screen.getAllByTestId("alert").map((row) => row.textContent);
+
+  it("shows_the_newest_first_and_what_is_open_on_demand", async () => {
+    const { server } = await stage(<AlertPanel />);
+    expect(screen.getByText("All quiet")).toBeTruthy();
+    server.publish(alert("a-1", { timestamp: "2026-01-05T14:30:00Z" }));
+    server.publish(alert("w-1", { timestamp: "2026-01-05T14:31:00Z", alertLevel: "warning", ack: undefined }));
+    await settle();
+    expect(rows().map((text) => /\((.*?)\)/.exec(text!)?.[1])).toEqual(["w-1", "a-1"]);
+    fireEvent.click(button("Open"));
+    await settle();
+    expect(rows()).toHaveLength(1);
+    fireEvent.click(button("Acknowledge Loss limit"));
+    await settle();
+    expect(screen.getByText("No open alerts")).toBeTruthy();
+    expect(server.unacked).toEqual([]);
+  });
+
+  it("changes_nothing_while_what_it_shows_is_stale", async () => {
+    const { server } = await stage(<AlertPanel />);
+    server.publish(alert("a-1"));
+    await settle();
+    server.stop();
+    await settle();
+    for (const name of ["Acknowledge Loss limit", "Mark all read", "Clear"]) expect(button(name).disabled).toBe(true);
+  });
+
+  it("keeps_open_alerts_when_it_is_cleared", async () => {
+    const { server } = await stage(<AlertPanel />);
+    server.publish(alert("a-1"));
+    server.publish(alert("w-1", { alertLevel: "warning", ack: undefined }));
+    await settle();
+    fireEvent.click(button("Clear"));
+    await settle();
+    expect(rows()).toHaveLength(1);
+    expect(server.unacked).toEqual(["a-1"]);
+  });
+});
+
+describe("alerts in words", () => {
+  it("puts_the_gravest_first_and_of_these_the_oldest", () => {
+    const item = (id: string, level: string, second: number, ack = "open") =>
+      ({ id, level, ack, timestamp: `2026-01-05T14:30:0${second}Z` }) as never;
+    const items = [item("c-2", "critical", 2), item("e-3", "emergency", 3), item("c-1", "critical", 1), item("x", "emergency", 0, "acknowledged")];
+    expect(openAlerts(items).map(({ id }) => id)).toEqual(["e-3", "c-1", "c-2"]);
+  });
+
+  it("says_what_crossed_what", () => {
+    expect(measureOf(alert("a") as never)).toBe("92.1 % ≥ 90 %");
+    expect(measureOf({ ...alert("a"), alertType: "correlation", currentValue: 0.873, threshold: 0.85 } as never)).toBe("0.87 ≥ 0.85");
+  });
+});
