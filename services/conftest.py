@@ -237,7 +237,7 @@ def postgres_url(_postgres_server: str) -> Iterator[str]:
     name = f"test_{secrets.token_hex(6)}"
     _apart(_execute(f"{_postgres_server}/postgres", f"CREATE DATABASE {name}"))
     yield f"{_postgres_server}/{name}"
-    _apart(_execute(f"{_postgres_server}/postgres", f"DROP DATABASE {name} WITH (FORCE)"))
+    _apart(_execute(f"{_postgres_server}/postgres", f"DROP DATABASE IF EXISTS {name} WITH (FORCE)"))
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -79,22 +79,20 @@ async def test_a_supervisor_sees_the_sessions_of_others_and_nobody_else_does(
     assert (await stranger.get("/v1/sessions?user=alice")).status_code == 403
 
 
-@pytest.mark.parametrize(
-    ("method", "path"),
-    [
-        ("GET", "/v1/sessions"),
-        ("GET", "/v1/notifications"),
-        ("POST", "/v1/notifications/read-all"),
-        ("POST", "/v1/notifications/x/read"),
-        ("GET", "/v1/preferences"),
-        ("PUT", "/v1/preferences"),
-    ],
-)
-async def test_nothing_is_shown_or_done_without_its_scope(desk, trader, method, path):
-    async with httpx.AsyncClient(base_url=desk) as nobody:
-        assert (await nobody.request(method, path, json={})).status_code == 401
+async def test_nothing_is_shown_or_done_without_its_scope(desk, trader):
     other = trader(scopes=["md:read"])
-    assert (await other.request(method, path, json={})).status_code == 403
+    async with httpx.AsyncClient(base_url=desk) as nobody:
+        for method, path in [
+            ("GET", "/v1/sessions"),
+            ("GET", "/v1/sessions/s-1"),
+            ("GET", "/v1/notifications"),
+            ("POST", "/v1/notifications/read-all"),
+            ("POST", "/v1/notifications/x/read"),
+            ("GET", "/v1/preferences"),
+            ("PUT", "/v1/preferences"),
+        ]:
+            assert (await nobody.request(method, path, json={})).status_code == 401
+            assert (await other.request(method, path, json={})).status_code == 403
 
 
 async def test_a_read_mark_reaches_the_other_devices(desk, say, make, trader, rabbit, until, store):
@@ -153,20 +151,18 @@ async def test_preferences_are_kept_and_told(desk, trader, rabbit, until):
     assert json.loads(seen[0].body)["preferences"] == wanted
 
 
-@pytest.mark.parametrize(
-    ("change", "field"),
-    [
+async def test_preferences_that_make_no_sense_are_refused_by_field(desk, trader):
+    client = trader()
+    for change, field in [
         ({"emergency": False}, "emergency"),
         ({"muted": ["risk_alert"]}, "muted.0"),
         ({"quietHours": {"timeZone": "Mars/Base"}}, "quietHours.timeZone"),
         ({"marketDataRate": 1000}, "marketDataRate"),
         ({"minimumLevels": {"risk_alert": "emergency"}}, "minimumLevels.risk_alert"),
         ({"colour": "red"}, "colour"),
-    ],
-)
-async def test_preferences_that_make_no_sense_are_refused_by_field(desk, trader, change, field):
-    response = await trader().put("/v1/preferences", json=change)
-    assert (response.status_code, response.json()["errors"][0]["field"]) == (422, field)
+    ]:
+        response = await client.put("/v1/preferences", json=change)
+        assert (response.status_code, response.json()["errors"][0]["field"]) == (422, field)
 
 
 async def test_an_edge_is_answered_with_the_state_of_its_channels(
@@ -208,8 +204,13 @@ async def test_what_was_marked_while_the_broker_was_away_is_told_when_it_is_back
     assert not seen
     await cable.plug()
     await until(lambda: seen)
-    async with store.connect() as connection:
-        assert await connection.scalar(select(func.count()).select_from(OUTBOX)) == 0
+
+    async def is_empty():
+        async with store.connect() as connection:
+            return await connection.scalar(select(func.count()).select_from(OUTBOX)) == 0
+
+    await until(is_empty)
+    assert len(seen) == 1
 
 
 async def test_what_a_killed_process_left_in_the_outbox_is_told_by_the_next(
@@ -290,3 +291,32 @@ async def test_events_wait_while_the_database_is_away(
     await until(entered(store, 301))
     assert await rabbit.depth("dead") == 0
     await store.dispose()
+
+
+async def test_without_its_database_it_says_so_and_where_to_look(
+    postgres_url, settings, start_desk, trader, until
+):
+    url = await start_desk(settings.model_copy(update={"database_url": postgres_url}))
+    client = trader()
+    client.base_url = url
+    assert (await client.get("/v1/sessions")).status_code == 200
+    elsewhere = settings.model_copy(
+        update={"database_url": f"{postgres_url.rpartition('/')[0]}/postgres"}
+    )
+    engine = engine_from(elsewhere, "desk")
+    async with engine.connect() as connection:
+        await connection.execution_options(isolation_level="AUTOCOMMIT")
+        await connection.execute(
+            text(f"DROP DATABASE {postgres_url.rpartition('/')[2]} WITH (FORCE)")
+        )
+    await engine.dispose()
+    for request in (client.get("/v1/sessions"), client.post("/v1/notifications/read-all")):
+        response = await request
+        assert (response.status_code, response.json()["code"]) == (503, "unavailable")
+        assert int(response.headers["Retry-After"]) > 0
+
+    async def is_known():
+        answer = await client.get("/readyz")
+        return answer.status_code == 503 and answer.json()["checks"]["database"] != "ok"
+
+    await until(is_known)

@@ -1,12 +1,15 @@
 """Desk's HTTP interface: `/v1/sessions`, `/v1/notifications`, `/v1/preferences`."""
 
 import json
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+import logging
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, Query
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, ProgrammingError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from tapewire.auth import Claims, require
@@ -15,6 +18,8 @@ from tapewire.desk import notifications, preferences, sessions
 from tapewire.desk.ledger import reading
 from tapewire.desk.outbox import Outbox
 from tapewire.service import ApiError
+
+log = logging.getLogger(__name__)
 
 SEES: Final = Depends(require("session:read"))
 ACTS: Final = Depends(require("session:read", "alerts:ack"))
@@ -65,16 +70,37 @@ class Rim:
         self._outbox = outbox
         self.now = now
 
-    def reading(self) -> AbstractAsyncContextManager[AsyncConnection]:
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator[AsyncConnection]:
         """One transaction that only reads."""
-        return reading(self._engine)
+        with _or_unavailable():
+            async with reading(self._engine) as connection:
+                yield connection
 
     @asynccontextmanager
     async def changing(self) -> AsyncIterator[AsyncConnection]:
         """One transaction; what it has put into the outbox is published after the commit."""
-        async with self._engine.begin() as connection:
-            yield connection
+        with _or_unavailable():
+            async with self._engine.begin() as connection:
+                yield connection
         self._outbox.wake()
+
+
+@contextmanager
+def _or_unavailable() -> Iterator[None]:
+    """Answer 503 when the database is away; what it refuses is our own fault and is not that."""
+    try:
+        yield
+    except (IntegrityError, DataError, ProgrammingError):
+        raise
+    except (DBAPIError, PoolTimeout, OSError) as error:
+        log.warning("database: %s", error)
+        raise ApiError(
+            503,
+            "unavailable",
+            "The database does not answer at the moment.",
+            headers={"Retry-After": "2"},
+        ) from error
 
 
 def routes(rim: Rim) -> APIRouter:
