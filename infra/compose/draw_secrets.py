@@ -6,7 +6,7 @@ was drawn is kept in `/secrets/state`, so that a second start finds the same, an
 can write further files from it. `show` prints what a host needs, the JWT secret and the passwords
 of the broker's users:
 
-    docker compose run --rm -T secrets python /opt/draw_secrets.py show
+    docker compose run --rm --no-deps -T secrets show
 """
 
 import json

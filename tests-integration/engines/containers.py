@@ -107,8 +107,7 @@ class ContainerFleet(Fleet):
     def up(self) -> None:
         """Bring the project up."""
         self._compose.start()
-        show = ["run", "--rm", "-T", "--no-deps", "secrets"]
-        drawn = json.loads(self.compose(*show, "python", "/opt/draw_secrets.py", "show"))
+        drawn = json.loads(self.compose("run", "--rm", "--no-deps", "-T", "secrets", "show"))
         self.jwt_secret, self._passwords = drawn["jwt_secret"], drawn["amqp"]
         asyncio.run(self.until_ready())
 
