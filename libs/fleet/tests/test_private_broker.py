@@ -1,4 +1,8 @@
 import aio_pika
+import psutil
+import pytest
+
+from tapewire.fleet.rabbitmq import Installation, Node, RunningNode
 
 
 async def test_a_test_gets_an_empty_vhost_with_quorum_queues_and_consistent_hash(any_broker_url):
@@ -14,3 +18,34 @@ async def test_a_test_gets_an_empty_vhost_with_quorum_queues_and_consistent_hash
         message = await queue.get(timeout=10)
         await message.ack()
     assert message.body == b"kept"
+
+
+@pytest.mark.skipif(Installation.find() is None, reason="RabbitMQ is not installed here")
+def test_a_private_node_never_starts_an_epmd_nor_speaks_to_the_systems(tmp_path):
+    running = RunningNode(Node.create(tmp_path / "node"))
+    running.start()
+    try:
+        home = str(tmp_path / "node" / "home")
+        # What the monitor does by itself once a minute; the second call waits for it.
+        running.node.eval("gen_server:cast(rabbit_epmd_monitor, check)")
+        running.node.eval("sys:get_state(rabbit_epmd_monitor)")
+        ours = [process for process in psutil.process_iter() if _home(process) == home]
+        assert [process.name() for process in ours if process.name() == "epmd"] == []
+        listening = [
+            c.laddr for p in ours for c in p.net_connections("tcp") if c.status == "LISTEN"
+        ]
+        assert {address.ip for address in listening} == {"127.0.0.1"}
+        assert {address.port for address in listening} == {
+            running.node.amqp_port,
+            running.node.dist_port,
+        }
+    finally:
+        running.stop()
+    assert [process for process in psutil.process_iter() if _home(process) == home] == []
+
+
+def _home(process):
+    try:
+        return process.environ().get("HOME")
+    except psutil.Error:
+        return None

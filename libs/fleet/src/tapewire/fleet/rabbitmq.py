@@ -2,7 +2,8 @@
 
 The node runs without epmd: Erlang takes its distribution port from `-erl_epmd_port` (OTP 23 and
 later) for listening as well as for connecting, so no daemon is left behind and two fleets never
-meet. Administration goes over that port with `erl_call`, which ships with every Erlang and
+meet. RabbitMQ's monitor would start an epmd within a minute all the same (it runs an `erl` with a
+name); `ERL_AFLAGS` forbids that, and `ERL_EPMD_PORT` keeps it from a system's. Administration goes over that port with `erl_call`, which ships with every Erlang and
 answers in milliseconds where `rabbitmqctl` takes over a second.
 
 Works with RabbitMQ 3.10 (Debian 12) to 4.x, as root and as a normal user.
@@ -208,6 +209,8 @@ class Node:
         )
         return clean | {
             "HOME": str(base / "home"),
+            "ERL_AFLAGS": "-start_epmd false",
+            "ERL_EPMD_PORT": str(self.dist_port),  # nothing there speaks epmd's protocol
             "ERL_CRASH_DUMP": str(base / "erl_crash.dump"),
             "RABBITMQ_CONF_ENV_FILE": str(base / "no-env.conf"),
             "RABBITMQ_NODENAME": NODE_NAME,
