@@ -23,8 +23,8 @@ LOSSES = (100, 760, 770, 910, 920, 1010, 1020, 1500)
 
 # Each names a place and wraps it so that the process kills itself there, the n-th time.
 POINTS = {
-    "after the event is applied, before the commit": ("store.Work", "save", "after"),
-    "before the outbox row is written": ("store.Work", "put", "before"),
+    "after the event is applied, before the commit": ("work.Work", "save", "after"),
+    "before the outbox row is written": ("work.Work", "put", "before"),
     "after the commit, before the ack": ("engine.Engine", "hear", "after"),
     "before the publish": ("outbox.Publisher", "publish", "before"),
     "after the confirm, before its note": ("stopping.Stopping", "sent", "before"),

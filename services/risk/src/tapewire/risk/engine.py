@@ -1,9 +1,12 @@
 """Watching sessions: each use case decides in pure code and writes all of it in one transaction."""
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Any, TypeAlias
+
+from opentelemetry.trace import SpanKind
 
 from tapewire.contracts import SessionEvent, SystemNotification
 from tapewire.risk.alerts import alert_of, make_id
@@ -13,11 +16,16 @@ from tapewire.risk.rules import RuleName
 from tapewire.risk.session import Limits, Session, hear
 from tapewire.risk.stopping import Stopping, utc_now
 from tapewire.risk.stops import Stop
-from tapewire.risk.store import Store, Work
+from tapewire.risk.store import Store
 from tapewire.risk.watch import RuleAlarm, Watch, due_at, judge, release
-from tapewire.service import metrics
+from tapewire.risk.work import EventKey, Work
+from tapewire.service import metrics, telemetry
 
 log = logging.getLogger(__name__)
+
+
+Trace: TypeAlias = Mapping[str, Any]
+"""AMQP headers, of which the trace context counts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,29 +62,46 @@ class Engine:
         self._on_outgoing = on_outgoing
         self._clock = clock
 
-    async def hear(self, event: SessionEvent) -> bool:
-        """Apply a session's event; return False when it had been applied before."""
+    async def hear(self, events: Sequence[SessionEvent], traces: Sequence[Trace] = ()) -> None:
+        """Apply events in order, in one transaction; what was applied before is passed over.
+
+        ``traces``: the AMQP headers of each event, for what follows from it.
+        """
         now = self._clock()
+        raised: list[RuleAlarm] = []
         async with self._store.work() as work:
-            if not await work.note(event.user_id, event.session_id, event.id, now):
-                return False
-            known = await work.session(event.user_id, event.session_id, now)
-            heard, mark = hear(known, event, now)
-            session, raised = judge(heard, heard.at or now, self._watch, mark=mark)
-            await self._write(work, session, raised, now)
+            sessions = await work.sessions({(e.user_id, e.session_id) for e in events}, now)
+            known = await work.applied([_key(event) for event in events])
+            fresh: dict[EventKey, None] = {}
+            for n, event in enumerate(events):
+                if (key := _key(event)) in known or key in fresh:
+                    continue
+                fresh[key] = None
+                heard, mark = hear(sessions[key[:2]], event, now)
+                session, alarms = judge(heard, heard.at or now, self._watch, mark=mark)
+                sessions[key[:2]] = session
+                if alarms:
+                    with telemetry.span(
+                        "risk.alarm", headers=traces[n] if traces else {}, kind=SpanKind.CONSUMER
+                    ):
+                        await self._tell(work, session, alarms, now)
+                    raised += alarms
+            touched = {key[:2] for key in fresh}
+            await work.note(fresh, now)
+            await work.save([self._due(sessions[key]) for key in touched], now)
         self._committed(work, raised)
-        return True
 
     async def look(self, user: str, session: str, *, blind: bool = False) -> None:
         """Look at the clock for a session. ``blind``: silence may be our own fault."""
         now = self._clock()
         async with self._store.work() as work:
-            known = await work.known_session(user, session)
+            known = await work.session(user, session)
             at = known.time(now) if known else None
             if known is None or at is None:
                 return
             after, raised = judge(known, at, self._watch, blind=blind)
-            await self._write(work, after, raised, now)
+            await self._tell(work, after, raised, now)
+            await work.save([self._due(after)], now)
         self._committed(work, raised)
 
     async def set_limits(
@@ -89,10 +114,10 @@ class Engine:
         """
         now = self._clock()
         async with self._store.work() as work:
-            known = await work.session(user, session, now)
+            known = (await work.sessions([(user, session)], now))[user, session]
             after = replace(known, imposed=decide(known), imposed_by=by)
             watched = after.at is not None and not after.closed
-            await work.save(after, now if watched else None, now)
+            await work.save([(after, now if watched else None)], now)
         log.info("limits set", extra={"by": by})
         return after
 
@@ -101,10 +126,10 @@ class Engine:
         now = self._clock()
         async with self._store.work() as work:
             rules: Sequence[RuleName] = ()
-            known = await work.known_session(user, session)
+            known = await work.session(user, session)
             if known is not None:
                 after, rules = release(known, known.time(now) or now)
-                await work.save(after, due_at(after, self._watch), now)
+                await work.save([self._due(after)], now)
             stops = await self._stopping.release(work, user, session, by=by, reason=reason)
             if rules or stops:
                 notice = SystemNotification(
@@ -119,11 +144,10 @@ class Engine:
         self._committed(work, ())
         return Released(tuple(rules), tuple(stops))
 
-    async def _write(
+    async def _tell(
         self, work: Work, session: Session, raised: Sequence[RuleAlarm], now: datetime
     ) -> None:
-        """Write a judged session and what follows from its alarms."""
-        await work.save(session, due_at(session, self._watch), now)
+        """Write what follows from a session's alarms."""
         for alarm in raised:
             alert = alert_of(session, alarm)
             await work.put(to_clients(alert), now)
@@ -132,9 +156,16 @@ class Engine:
                     work, session.user, session.session, alarm, alert_id=alert.id
                 )
 
+    def _due(self, session: Session) -> tuple[Session, datetime | None]:
+        return session, due_at(session, self._watch)
+
     def _committed(self, work: Work, raised: Sequence[RuleAlarm]) -> None:
         for alarm in raised:
             level = alarm.alarm.level.name.lower() if alarm.alarm.level else "data_stale"
             metrics.counter(metrics.ALERTS).add(1, {"rule": alarm.rule, "level": level})
         if work.put_out:
             self._on_outgoing()
+
+
+def _key(event: SessionEvent) -> EventKey:
+    return event.user_id, event.session_id, event.id

@@ -14,7 +14,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from tapewire.broker import CONNECTION_ERRORS, BrokerError, Link, Publisher, declare, topology
 from tapewire.risk.outgoing import Outgoing
 from tapewire.risk.stopping import Stopping
-from tapewire.risk.store import Store
+from tapewire.risk.store import STUCK_MS, Store
 from tapewire.service import metrics
 
 log = logging.getLogger(__name__)
@@ -23,7 +23,6 @@ BATCH: Final = 500
 POLL_S: Final = 0.25  # for what another process committed or left behind
 PAUSE_S: Final = 1.0  # after a fault
 LOCK: Final = 0x7461_7065  # PostgreSQL advisory lock: one process publishes at a time
-STUCK_MS: Final = 20_000  # then PostgreSQL takes the lock from a process that does not move
 
 
 class Outbox:

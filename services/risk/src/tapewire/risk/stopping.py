@@ -17,8 +17,9 @@ from tapewire.risk.stops import (
     stop_id,
     unconfirmed_of,
 )
-from tapewire.risk.store import Store, Work
+from tapewire.risk.store import Store
 from tapewire.risk.watch import RuleAlarm
+from tapewire.risk.work import Work
 from tapewire.service import metrics
 
 log = logging.getLogger(__name__)
