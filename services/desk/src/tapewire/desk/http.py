@@ -2,7 +2,7 @@
 
 import json
 import logging
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final
@@ -71,14 +71,14 @@ class Rim:
         self.now = now
 
     @asynccontextmanager
-    async def reading(self) -> AsyncIterator[AsyncConnection]:
+    async def reading(self) -> AsyncGenerator[AsyncConnection]:
         """One transaction that only reads."""
         with _or_unavailable():
             async with reading(self._engine) as connection:
                 yield connection
 
     @asynccontextmanager
-    async def changing(self) -> AsyncIterator[AsyncConnection]:
+    async def changing(self) -> AsyncGenerator[AsyncConnection]:
         """One transaction; what it has put into the outbox is published after the commit."""
         with _or_unavailable():
             async with self._engine.begin() as connection:
@@ -87,7 +87,7 @@ class Rim:
 
 
 @contextmanager
-def _or_unavailable() -> Iterator[None]:
+def _or_unavailable() -> Generator[None]:
     """Answer 503 when the database is away; what it refuses is our own fault and is not that."""
     try:
         yield

@@ -1,6 +1,6 @@
 """Entering events into the tables, and reading them. Whoever enters owns the transaction."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any, Final
@@ -25,7 +25,7 @@ def upsert_into(connection: AsyncConnection, table: Table) -> Any:
 
 
 @asynccontextmanager
-async def reading(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
+async def reading(engine: AsyncEngine) -> AsyncGenerator[AsyncConnection]:
     """Yield a connection that only reads, and reads everything as of one moment."""
     options: dict[str, Any] = {READ_ONLY: True}
     if engine.dialect.name == "postgresql":  # SQLite's transactions are so by themselves
