@@ -86,8 +86,9 @@ class Edge:
 class World:
     """One vhost: edges, clients, and what producers publish."""
 
-    def __init__(self, amqp_url: str, stack: AsyncExitStack) -> None:
+    def __init__(self, amqp_url: str, stack: AsyncExitStack, queue_type: str) -> None:
         self.amqp_url = amqp_url
+        self.queue_type = queue_type
         self.stack = stack
         self.link = Link(amqp_url, Role.PUBLISH, name="test")
         self.publisher = Publisher(self.link)
@@ -97,7 +98,7 @@ class World:
             amqp_url=self.amqp_url,
             edge_tick_s=0.02,
             edge_drain_window_s=0.2,
-            inbox_queue_type="classic",
+            inbox_queue_type=self.queue_type,
             **settings,
         )
         app = build(chosen, AuthSettings(jwt_secret=SECRET))
@@ -131,7 +132,7 @@ class World:
             "TAPEWIRE_AMQP_URL": self.amqp_url,
             "TAPEWIRE_JWT_SECRET": SECRET,
             "TAPEWIRE_HTTP_PORT": str(port),
-            "TAPEWIRE_INBOX_QUEUE_TYPE": "classic",
+            "TAPEWIRE_INBOX_QUEUE_TYPE": self.queue_type,
             "TAPEWIRE_LOG_LEVEL": "ERROR",
         }
         process = await asyncio.create_subprocess_exec(
@@ -211,7 +212,7 @@ class World:
         )
 
     async def open_inbox(self, user: str) -> None:
-        await declare(self.link, [topology.inbox(user, queue_type="classic")])
+        await declare(self.link, [topology.inbox(user, queue_type=self.queue_type)])
 
     async def depth(self, name: str) -> int:
         """Messages ready in a queue; -1 when there is no such queue."""
@@ -243,12 +244,25 @@ async def ended(process: asyncio.subprocess.Process) -> None:
     await process.wait()
 
 
-@pytest.fixture
-async def world(broker_url: str) -> AsyncIterator[World]:
+async def world_on(amqp_url: str, queue_type: str) -> AsyncIterator[World]:
     async with AsyncExitStack() as stack:
-        made = World(broker_url, stack)
+        made = World(amqp_url, stack, queue_type)
         await made.link.start()
         await declare(made.link, topology.FLEET)
         yield made
         await stack.aclose()
         await made.link.close()
+
+
+@pytest.fixture
+async def world(broker_url: str) -> AsyncIterator[World]:
+    """Classic inboxes: quicker to declare, and no other where one node is all there is."""
+    async for made in world_on(broker_url, "classic"):
+        yield made
+
+
+@pytest.fixture
+async def quorum_world(any_broker_url: str) -> AsyncIterator[World]:
+    """Quorum inboxes, on this machine's RabbitMQ and on RabbitMQ 4."""
+    async for made in world_on(any_broker_url, "quorum"):
+        yield made

@@ -65,12 +65,22 @@ class Lane:
 
         await channel.basic_consume(queue, deliver, consumer_tag=tag)
 
-    async def cancel(self, tag: str) -> None:
-        """Cancel a consumer. After it no delivery of it comes any more."""
+    async def cancel(self, tag: str, returned: list[int]) -> None:
+        """Cancel a consumer and requeue ``returned`` in one write, in this order.
+
+        So nothing comes between the two at the broker: the next consumer finds what we held before
+        what we never got. What was on its way to us still arrives; once this returns, nothing does.
+        """
+        await self.flushed()
         channel = self._channel
         if channel is None or channel.is_closed:
             return
-        await channel.basic_cancel(tag)
+        frames: list[Frame] = [spec.Basic.Cancel(consumer_tag=tag, nowait=True)]
+        frames += [spec.Basic.Nack(delivery_tag=delivery, requeue=True) for delivery in returned]
+        await _write(channel, frames)
+        # A round trip: deliveries sent before the cancel are ahead of its reply.
+        await channel.basic_qos(prefetch_count=self._prefetch)
+        channel.consumers.pop(tag, None)  # pyright: ignore[reportAttributeAccessIssue]
 
     def settle(self, tag: int, *, requeue: bool) -> None:
         """Ack, or nack with requeue, in the order of the calls. Never rejects."""
@@ -121,10 +131,13 @@ class Lane:
     async def _flush(self) -> None:
         while self._due and (channel := self._channel) is not None and not channel.is_closed:
             frames = [self._due.popleft() for _ in range(min(len(self._due), FRAMES_PER_WRITE))]
-            # Public on aiormq's Channel, not on its abstract class: one write for many frames.
-            await channel.write_queue.put(  # pyright: ignore[reportAttributeAccessIssue]
-                ChannelFrame.marshall(channel_number=channel.number, frames=frames)
-            )
+            await _write(channel, frames)
+
+
+async def _write(channel: AbstractChannel, frames: list[Frame]) -> None:
+    """Hand frames over in one piece. The queue is aiormq's own, missing from its abstract class."""
+    data = ChannelFrame.marshall(channel_number=channel.number, frames=frames)
+    await channel.write_queue.put(data)  # pyright: ignore[reportAttributeAccessIssue]
 
 
 class Lanes:

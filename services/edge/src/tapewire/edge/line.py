@@ -27,6 +27,7 @@ class Line:
         claims: the connections that need it: members, and those about to join.
         ready: it was looked up, or declared.
         expected: how many edges consumed it when this one asked who holds what.
+        asked: it was consumed elsewhere then.
         answered: its holder has told, or all of them have.
         released: nothing of it is left on this edge.
         lock: held while it is looked up, consumed or released; one at a time.
@@ -46,6 +47,7 @@ class Line:
         self.claims: set[Connection] = set()
         self.ready = asyncio.Event()
         self.expected = 0
+        self.asked = False
         self.answered = asyncio.Event()
         self.released = asyncio.Event()
         self.lock = asyncio.Lock()

@@ -1,0 +1,62 @@
+"""The order of quorum inboxes, on both broker versions, when their holder goes."""
+
+import os
+import signal
+
+
+async def test_unacked_alerts_come_again_in_order_after_an_orderly_end(quorum_world):
+    world = quorum_world
+    first, second = await world.edge(), await world.edge()
+    client = await world.client(first)
+    raised = [await world.alert(f"{n:03}") for n in range(300)]
+    assert await client.ids(256) == raised[:256]  # the window
+    await client.ack(raised[7], raised[100])
+    assert await client.ids(2) == raised[256:258]
+    await client.socket.close()
+    again = await world.client(second)
+    left = [one for one in raised if one not in (raised[7], raised[100])]
+    got = []
+    while len(got) < len(left):
+        got += await again.ids(1)
+        if len(got) % 3 == 0:
+            await again.ack(got[-1])
+    assert got == left
+    await again.send(type="ack", upTo=left[-1])
+    await again.round_trip()
+    await again.socket.close()
+    await world.empty("inbox.alice")
+
+
+async def test_holder_is_killed_and_the_other_goes_on_in_order(quorum_world):
+    world = quorum_world
+    second = await world.edge()
+    process, first = await world.edge_process()
+    a = await world.client(first)
+    b = await world.client(second)
+    before = [await world.alert(n) for n in range(30)]
+    assert await a.ids(30) == await b.ids(30) == before
+    await b.ack(before[3])
+    assert (await a.next("acked"))["ids"] == [before[3]]
+    os.kill(process.pid, signal.SIGKILL)
+    after = [await world.alert(n) for n in range(30, 40)]
+    assert await b.ids(10) == after
+    await b.quiet(0.2)
+    late = await world.client(second)
+    assert await late.ids(39) == [one for one in before + after if one != before[3]]
+    await b.send(type="ack", upTo=after[-1])
+    await b.round_trip()
+    await b.socket.close()
+    await late.socket.close()
+    await world.empty("inbox.alice")
+
+
+async def test_only_edge_is_killed_and_the_next_one_goes_on_in_order(quorum_world):
+    world = quorum_world
+    process, first = await world.edge_process()
+    a = await world.client(first)
+    raised = [await world.alert(f"{n:03}") for n in range(200)]
+    assert await a.ids(200) == raised
+    os.kill(process.pid, signal.SIGKILL)
+    await a.closed()
+    b = await world.client(await world.edge())
+    assert await b.ids(200) == raised
