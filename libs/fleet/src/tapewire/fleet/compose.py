@@ -47,14 +47,22 @@ def start(options: Options, *, quiet: bool = False) -> Fleet:
     absent = ["edge-2"] if options.edges == 1 else []
     absent += [] if options.demo else ["trader"]
     scale = [f"--scale={name}=0" for name in absent]
-    _compose(
-        ["up", "--build", "--detach", "--wait", *scale],
-        timeout_s=START_TIMEOUT_S,
-        environment={"TAPEWIRE_PORT": str(port)},
-        output=2 if quiet else 1,
-    )
-    claims.release()
-    fleet = _fleet(options, port)
+    try:
+        _compose(
+            ["up", "--build", "--detach", "--wait", *scale],
+            timeout_s=START_TIMEOUT_S,
+            environment={"TAPEWIRE_PORT": str(port)},
+            output=2 if quiet else 1,
+        )
+        fleet = _fleet(options, port)
+    except BaseException as error:
+        complaint = _complaint() if isinstance(error, ComposeFailed) else ""
+        stop(options.run_dir)
+        if complaint:
+            raise ComposeFailed(f"{error}\n{complaint}") from None
+        raise
+    finally:
+        claims.release()
     fleet.write()
     return fleet
 
@@ -85,6 +93,17 @@ def _fleet(options: Options, port: int) -> Fleet:
         demo=options.demo,
         started_at=datetime.now(UTC),
     )
+
+
+def _complaint() -> str:
+    """The ends of the logs of the containers that are not well."""
+    states = [json.loads(line) for line in _ask(["ps", "--all", "--format", "json"]).splitlines()]
+    ill = [
+        state["Service"]
+        for state in states
+        if state["Health"] == "unhealthy" or (state["State"] != "running" and state["ExitCode"])
+    ]
+    return _ask(["logs", "--no-color", "--tail", "15", *ill]) if ill else ""
 
 
 def _running() -> bool:

@@ -3,8 +3,10 @@
 The node runs without epmd: Erlang takes its distribution port from `-erl_epmd_port` (OTP 23 and
 later) for listening as well as for connecting, so no daemon is left behind and two fleets never
 meet. RabbitMQ's monitor would start an epmd within a minute all the same (it runs an `erl` with a
-name); `ERL_AFLAGS` forbids that, and `ERL_EPMD_PORT` keeps it from a system's. Administration goes over that port with `erl_call`, which ships with every Erlang and
-answers in milliseconds where `rabbitmqctl` takes over a second.
+name); `ERL_AFLAGS` forbids that, and `ERL_EPMD_PORT` keeps it from a system's epmd.
+
+Administration goes over that port with `erl_call`, which ships with every Erlang and answers in
+milliseconds where `rabbitmqctl` takes over a second.
 
 Works with RabbitMQ 3.10 (Debian 12) to 4.x, as root and as a normal user.
 """
