@@ -2,6 +2,9 @@
 
 import asyncio
 import json
+from dataclasses import replace
+
+from tapewire.broker import declare, topology
 
 
 async def test_alert_raised_while_away_is_delivered_acked_and_gone(world):
@@ -108,6 +111,16 @@ async def test_own_inbox_is_apart_from_the_users(world):
 
 
 async def test_own_inbox_of_a_user_never_seen_opens_the_users_inbox_too(world):
+    edge = await world.edge()
+    await world.client(edge, "carol", query="?clientId=bot&inbox=own")
+    raised = await world.alert(1, user="carol")
+    person = await world.client(edge, "carol")
+    assert await person.ids(1) == [raised]
+
+
+async def test_own_inbox_mends_the_users_that_an_edge_left_unbound(world):
+    whole = topology.inbox("carol", queue_type=world.queue_type)
+    await declare(world.link, [replace(whole, bindings=())])  # the edge died before it bound it
     edge = await world.edge()
     await world.client(edge, "carol", query="?clientId=bot&inbox=own")
     raised = await world.alert(1, user="carol")

@@ -224,6 +224,9 @@ class Mailboxes:
         if client is not None and not shared:
             # The user's own inbox first: with any inbox bound, the mailroom hears nothing.
             await self._admin.open(inbox)
+            # Bound in any case: an edge may have died between declaring and binding it, and what
+            # the own inbox takes does not come to the mailroom, which would mend that.
+            await self._admin.bind(inbox.name, inbox.bindings)
             inbox = topology.own_inbox(user, client, queue_type=self._queue_type)
         recent = replace(
             topology.recent(user, client), bindings=tuple(self._holdings.on_tray(connection))
