@@ -2,9 +2,11 @@
 
 import argparse
 import asyncio
+import logging
 import os
 import random
 import secrets
+import signal
 import sys
 import tempfile
 from contextlib import ExitStack, closing
@@ -63,6 +65,8 @@ def main() -> int:
     if arguments.only:
         faults = tuple(named(name.strip()) for name in arguments.only.split(","))
     print(f"seed {arguments.seed}", file=sys.stderr)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("faults: terminated"))  # leave nothing behind
+    logging.disable(logging.ERROR)  # lost connections are what this is about
     with ExitStack() as stack:
         directory = arguments.keep or Path(
             stack.enter_context(tempfile.TemporaryDirectory(prefix="tapewire-faults-"))

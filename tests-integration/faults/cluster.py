@@ -8,6 +8,7 @@ that has gone.
 import asyncio
 import json
 import os
+import re
 import secrets
 import socket
 import subprocess
@@ -19,6 +20,7 @@ from random import Random
 from signal import SIGKILL, SIGTERM, Signals
 from typing import Any
 
+import psutil
 from engines.fleet import EDGES, Fleet
 
 from tapewire.broker.permissions import USERS, definitions
@@ -27,6 +29,7 @@ from tapewire.fleet.ports import take
 IMAGE = os.environ.get("TAPEWIRE_TEST_RABBITMQ_IMAGE", "rabbitmq:4-management")
 NODES = 3
 SERVICES = (*EDGES, "ingest", "desk")
+PREFIX = "tapewire-faults"
 FORMED_WITHIN_S = 150.0
 
 CONFIG = """\
@@ -52,7 +55,7 @@ class ClusterFleet(Fleet):
         import docker
 
         self._docker = docker.from_env()
-        self._name = f"tapewire-faults-{os.getpid()}"
+        self._name = f"{PREFIX}-{os.getpid()}"
         self._directory = directory
         self._passwords = {user: secrets.token_urlsafe(16) for user in USERS}
         self._containers: list[Any] = []
@@ -65,6 +68,7 @@ class ClusterFleet(Fleet):
 
     def up(self) -> "ClusterFleet":
         """Form the cluster, import the definitions into it, start the services."""
+        self._remove_orphans()
         (self._directory / "rabbitmq.conf").write_text(CONFIG)
         (self._directory / "enabled_plugins").write_text("[rabbitmq_consistent_hash_exchange].\n")
         (self._directory / "definitions.json").write_text(json.dumps(definitions(self._passwords)))
@@ -83,6 +87,14 @@ class ClusterFleet(Fleet):
             self._processes[name] = self._service(name)
         asyncio.run(self.until_ready())
         return self
+
+    def _remove_orphans(self) -> None:
+        """Remove what campaigns left that were killed: their pid is in the names."""
+        left = [*self._docker.containers.list(all=True), *self._docker.networks.list()]
+        for thing in left:
+            found = re.match(rf"{PREFIX}-(\d+)-", thing.name)
+            if found and not psutil.pid_exists(int(found[1])):
+                thing.remove(**({"force": True, "v": True} if hasattr(thing, "kill") else {}))
 
     def _network(self, name: str, **options: Any):
         network = self._docker.networks.create(f"{self._name}-{name}", **options)
