@@ -143,6 +143,12 @@ class Broker:
         await channel.queue_delete(queue)
         await channel.close()
 
+    async def purge(self, queue: str) -> None:
+        """Throw away what waits in ``queue``."""
+        channel = await self._link.channel(timeout_s=PATIENCE_S)
+        await channel.queue_purge(queue)
+        await channel.close()
+
     async def depth(self, queue: str) -> int:
         """Return how many messages wait in ``queue``."""
         channel = await self._link.channel(timeout_s=PATIENCE_S)

@@ -5,9 +5,9 @@ from itertools import pairwise
 
 import pytest
 
-from tapewire.broker import Delivery, Link, Publisher, Role, declare, topology
+from tapewire.broker import Delivery, Link, Publisher, Role, Settlement, declare, topology
 from tapewire.contracts import encode, escape, parse_event, route
-from tapewire.desk.mailroom import ROUTING_KEY, UnknownRecipient, recipient
+from tapewire.desk.mailroom import ROUTING_KEY, Mailroom, UnknownRecipient, recipient
 
 
 @pytest.fixture
@@ -23,6 +23,25 @@ async def risk(broker_url, rabbit):
 
     yield alert
     await link.close()
+
+
+@pytest.fixture
+async def link_to(broker_url, rabbit):
+    """Make a mailroom whose handler the test calls itself."""
+    links = [Link(broker_url, role, name="desk") for role in (Role.TOPOLOGY, Role.PUBLISH)]
+    for link in links:
+        await link.start()
+
+    async def make_one(kind):
+        return kind(links[0], Publisher(links[1]), queue_type="quorum")
+
+    yield make_one
+    for link in links:
+        await link.close()
+
+
+def delivery_of(event):
+    return _delivery(route(event).routing_key, encode(event))
 
 
 def ids(deliveries):
@@ -96,6 +115,39 @@ async def test_an_inbox_that_an_operator_deletes_is_opened_again(desk, rabbit, r
     await rabbit.delete("inbox.alice")
     await risk(make("risk_alert", id="a-2"))
     assert ids(await _take(rabbit, "inbox.alice", 1, until)) == ["a-2"]
+
+
+async def test_an_inbox_that_vanishes_before_it_is_bound_holds_nobody_up(
+    link_to, rabbit, make, until
+):
+    """By hand, since no test could be quick enough to delete it in between."""
+    mailroom = await link_to(Mailroom)
+    for user in ("alice", "bob"):
+        event = make("risk_alert", userId=user)
+        await rabbit.publish("", "mailroom", b"something waits")  # so that nobody is bound
+        assert await mailroom.handle(delivery_of(event)) is Settlement.ACK
+    await rabbit.delete("inbox.alice")
+    await rabbit.purge("mailroom")
+    carol = make("risk_alert", userId="carol")
+    assert await mailroom.handle(delivery_of(carol)) is Settlement.ACK
+    for user, routed in (("alice", False), ("bob", True), ("carol", True)):
+        await rabbit.publish("tw.inbox", f"{user}.s.loss_limit.critical", b"{}")
+        assert await rabbit.depth("mailroom") == (0 if routed else 1)
+        await rabbit.purge("mailroom")
+
+
+async def test_who_waits_longest_is_bound_though_the_mailroom_never_empties(
+    link_to, rabbit, make, monkeypatch
+):
+    monkeypatch.setattr("tapewire.desk.mailroom.NEVER_QUIET_S", 0.0)
+    mailroom = await link_to(Mailroom)
+    await rabbit.publish("", "mailroom", b"it never empties")
+    await rabbit.publish("", "mailroom", b"it never empties")
+    handled = ["alice", "bob", "carol", "bob"]
+    for user in handled:
+        await mailroom.handle(delivery_of(make("risk_alert", userId=user)))
+    # Two stood behind alice's; two have been handled since. Bob's line has begun anew.
+    assert list(mailroom.unbound) == ["carol", "bob"]
 
 
 @pytest.mark.parametrize("user", ["a.b*#%/ü", "\N{ROCKET}" * 60], ids=["odd", "over-long"])

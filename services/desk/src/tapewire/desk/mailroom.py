@@ -14,12 +14,16 @@ an alert that reaches the mailroom between the look at its depth and the binding
 one that is raised after it may then come before it. Nothing is lost either way, and the same holds
 when an edge opens the inbox first, because its user has just connected: new alerts are then shown
 at once, and those in the mailroom as soon as desk comes to them.
+
+A mailroom that never empties must not be the way for ever. Where more has waited for a minute, an
+inbox is bound once all that stood behind its user's last message is through.
 """
 
 import json
 import logging
 import time
-from typing import Final
+from contextlib import suppress
+from typing import Final, NamedTuple
 
 from aiormq.abc import AbstractChannel
 from aiormq.exceptions import ChannelNotFoundEntity
@@ -41,7 +45,7 @@ from tapewire.service import metrics
 log = logging.getLogger(__name__)
 
 PREFETCH: Final = 1  # one at a time keeps the order, also when a delivery has to come again
-BIND_AFTER_S: Final = 5.0  # also when the mailroom never empties: desk is not the way for ever
+NEVER_QUIET_S: Final = 60.0  # a line that does not empty for so long is no reason to wait on
 ROUTING_KEY: Final = "x-routing-key"
 """Header of a forwarded message: the key that it was published with; its own is the queue."""
 
@@ -73,6 +77,17 @@ def recipient(delivery: Delivery) -> str:
     raise UnknownRecipient(f"{word!r} is no user's word")
 
 
+class _Unbound(NamedTuple):
+    """An inbox that was opened and is not bound for its user yet.
+
+    ``due``: how many deliveries will have been handled when all that stood in line behind the
+    user's last one is through. ``since``: seconds of the monotonic clock.
+    """
+
+    due: int
+    since: float
+
+
 class Mailroom:
     """Handles deliveries of the queue `mailroom`, one at a time.
 
@@ -87,21 +102,24 @@ class Mailroom:
         self._publisher = publisher
         self._queue_type: QueueType = queue_type
         self._channel: AbstractChannel | None = None
-        self._unbound: dict[str, float] = {}
+        self._handled = 0
+        self._unbound: dict[str, _Unbound] = {}
+
+    @property
+    def unbound(self) -> tuple[str, ...]:
+        """The users whose alerts come here although they have an inbox, who is due first first."""
+        return tuple(self._unbound)
 
     async def handle(self, delivery: Delivery) -> Settlement:
         """Return what is to become of a delivery, once its message is in an inbox."""
         user = recipient(delivery)
-        if user == EVERYONE:
-            # Nobody has an inbox yet. It is in the history, where users who come later find it.
-            log.info("a notice for everyone came before the first user")
-            return Settlement.ACK
-        inbox = topology.inbox(user, queue_type=self._queue_type)
         try:
-            if user not in self._unbound:
-                await self._open(inbox)
-            await self._forward(delivery, inbox)
-            await self._bind_if_quiet(user)
+            if user == EVERYONE:
+                # Nobody has an inbox yet. Users who come later find it in the history.
+                log.info("a notice for everyone came before the first user")
+            else:
+                await self._deliver(delivery, user)
+            await self._bind_who_is_through(user)
         except Unroutable:
             log.warning("an inbox was deleted while it was filled; it is opened again")
             self._unbound.pop(user, None)
@@ -109,8 +127,14 @@ class Mailroom:
         except (NotConfirmed, *CONNECTION_ERRORS) as error:
             log.warning("not put into an inbox, it comes again: %s", error or type(error).__name__)
             return Settlement.REQUEUE
-        metrics.counter(metrics.MAILROOM_FORWARDED).add(1)
         return Settlement.ACK
+
+    async def _deliver(self, delivery: Delivery, user: str) -> None:
+        inbox = topology.inbox(user, queue_type=self._queue_type)
+        if user not in self._unbound:
+            await self._open(inbox)
+        await self._forward(delivery, inbox)
+        metrics.counter(metrics.MAILROOM_FORWARDED).add(1)
 
     async def _open(self, inbox: Queue) -> None:
         """Declare an inbox that is not there; bind it for everyone's notices."""
@@ -136,19 +160,31 @@ class Mailroom:
             mandatory=True,
         )
 
-    async def _bind_if_quiet(self, user: str) -> None:
-        """Bind the inboxes opened so far for their users, unless more mail waits."""
-        now = time.monotonic()
-        self._unbound.setdefault(user, now)
+    async def _bind_who_is_through(self, user: str) -> None:
+        """Bind, for their users, the inboxes of whom nothing waits in the mailroom any more."""
         channel = await self._open_channel()
         told = await channel.queue_declare(topology.MAILROOM.name, passive=True)
-        quiet = not told.message_count
-        for name, since in list(self._unbound.items()):
-            if quiet or now - since > BIND_AFTER_S:
-                inbox = topology.inbox(name, queue_type=self._queue_type)
-                own = inbox.bindings[-1]
-                await channel.queue_bind(inbox.name, own.source, routing_key=own.routing_key)
-                del self._unbound[name]
+        waiting = told.message_count or 0
+        now = time.monotonic()
+        self._handled += 1
+        if user != EVERYONE:
+            since = self._unbound.pop(user, _Unbound(0, now)).since
+            # The end of the line only moves back: the newest entry is the one that is due last.
+            self._unbound[user] = _Unbound(self._handled + waiting, since)
+        for name, unbound in list(self._unbound.items()):
+            if waiting and unbound.due > self._handled:
+                return
+            if not waiting or now - unbound.since > NEVER_QUIET_S:
+                await self._bind(name)
+
+    async def _bind(self, user: str) -> None:
+        """Bind an inbox for its user; one that was deleted is opened again when it is needed."""
+        channel = await self._open_channel()
+        inbox = topology.inbox(user, queue_type=self._queue_type)
+        own = inbox.bindings[-1]
+        with suppress(ChannelNotFoundEntity):
+            await channel.queue_bind(inbox.name, own.source, routing_key=own.routing_key)
+        del self._unbound[user]
 
     async def _open_channel(self) -> AbstractChannel:
         if self._channel is None or self._channel.is_closed:
