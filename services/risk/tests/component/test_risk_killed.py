@@ -14,6 +14,9 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.timeout(300)  # processes start slowly where many tests share two cores
+PATIENCE_S = 120
+
 BOTH = pytest.mark.parametrize(
     "database",
     ["sqlite", pytest.param("postgresql", marks=pytest.mark.containers)],
@@ -113,17 +116,17 @@ async def test_killed_at_a_point_risk_loses_nothing_and_repeats_nothing(
     bus, process, trader, point
 ):
     place, name, when = POINTS[point]
-    hits = {"save": 5, "hear": 5}.get(name, 2)  # in the midst of the alarms
+    hits = {"save": 1, "hear": 1}.get(name, 2)  # a batch may hold the whole story
     script = textwrap.dedent(SUICIDE)
     async with process("-c", script, place, name, when, str(hits)) as child:
         await bus.say(trader.starts(loss_limit=Decimal(1000)), *map(trader.loses, LOSSES))
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(PATIENCE_S):
             assert await child.wait() == -signal.SIGKILL
     async with process("-m", "tapewire.risk"):
-        await bus.until(lambda: counts(bus) == EACH_ONCE, deadline_s=60)
+        await bus.until(lambda: counts(bus) == EACH_ONCE, deadline_s=PATIENCE_S)
         other = type(trader)()  # what comes after it came after all else
         await bus.say(other.reports(80), other.reports(80))
-        await bus.until(lambda: any(b["userId"] == other.user for _, b in bus.seen))
+        await bus.until(lambda: any(b["userId"] == other.user for _, b in bus.seen), PATIENCE_S)
         bus.seen = [(key, body) for key, body in bus.seen if body["userId"] == trader.user]
     assert counts(bus) == EACH_ONCE
     # what was confirmed and not noted goes out again under its id: one message a lane at most
@@ -155,7 +158,7 @@ async def test_killed_at_random_instants_risk_loses_nothing_and_repeats_nothing(
     await publishing
     expected = {kind: count * len(traders) for kind, count in EACH_ONCE.items()}
     async with process("-m", "tapewire.risk"):
-        await bus.until(lambda: counts(bus) == expected, deadline_s=60)
+        await bus.until(lambda: counts(bus) == expected, deadline_s=PATIENCE_S)
     for one in traders:
         mine = [b for b in bus.bodies("loss_limit") if b["userId"] == one.user]
         order = list(dict.fromkeys(json.dumps([b["id"], b["alertLevel"]]) for b in mine))

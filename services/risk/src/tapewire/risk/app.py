@@ -26,9 +26,9 @@ MIGRATIONS = Path(__file__).parent / "migrations"
 def build(settings: RiskSettings, auth: AuthSettings) -> FastAPI:
     """Return the application.
 
-    | in | handler | prefetch, side by side |
+    | in | handler | prefetch |
     |---|---|---|
-    | queues `risk.shard.<n>` | the table in `handlers` | 64, 1 |
+    | queues `risk.shard.<n>` | `handlers.Handler`, what waits at once | 128 |
     | the clock, every `TAPEWIRE_RISK_TICK_S` | `Ticker.look` | |
     | HTTP `/v1/…` | `api.routes` | |
     """
