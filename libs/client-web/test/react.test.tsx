@@ -300,9 +300,14 @@ describe("useRealTimeNotifications", () => {
     await act(() => result.current.fetchMore());
     await go(17);
     expect(result.current).toMatchObject({ hasMore: false, items: [{ id: "h-2" }, { id: "h-1" }] });
-    scene.server.publish(alert("w-1", { alertLevel: "warning", ack: undefined }));
+    scene.server.publish(alert("h-0", { redelivered: true, timestamp: "2026-01-05T14:00:00Z" }));
+    await go(17);
+    expect(result.current.unreadCount).toBe(7); // it waited for us: counted already
+    scene.server.publish(alert("w-1", { alertLevel: "warning", ack: undefined, timestamp: "2026-01-05T14:30:00.5Z" }));
     await go(17);
     expect(result.current.unreadCount).toBe(8);
+    await go(2000);
+    expect(result.current.unreadCount).toBe(7); // the server's word
     await act(() => result.current.markAsRead("w-1", "h-1"));
     await go(17);
     expect(result.current.unreadCount).toBe(6);
@@ -311,6 +316,8 @@ describe("useRealTimeNotifications", () => {
     expect(result.current.unreadCount).toBe(0);
     await act(() => result.current.clearAll());
     expect(calls).toEqual(["read w-1", "archive h-2,h-1,w-1"]);
+    await go(17);
+    expect(result.current.items.map(({ id }) => id)).toEqual(["h-0"]);
   });
 
   it("keeps_what_it_has_when_history_cannot_be_had", async () => {

@@ -74,5 +74,5 @@ const RANK: Record<Level, number> = { emergency: 0, critical: 1, warning: 2, inf
 export function openAlerts(items: readonly Notification[]): Notification[] {
   return items
     .filter(({ ack }) => ack === "open")
-    .sort((a, b) => RANK[a.level] - RANK[b.level] || a.timestamp.localeCompare(b.timestamp));
+    .sort((a, b) => RANK[a.level] - RANK[b.level] || Date.parse(a.timestamp) - Date.parse(b.timestamp));
 }

@@ -1,4 +1,4 @@
-/** Who is signed in on this tab, and the tokens that prove it. */
+/** Who is signed in, and the tokens that prove it. */
 
 import type { TokenRequest } from "@tapewire/client";
 
@@ -13,7 +13,7 @@ let current = read();
 
 function read(): Identity | null {
   try {
-    return JSON.parse(sessionStorage.getItem(KEY) ?? "null") as Identity | null;
+    return JSON.parse(sessionStorage.getItem(KEY) ?? localStorage.getItem(KEY) ?? "null") as Identity | null;
   } catch {
     return null;
   }
@@ -23,8 +23,11 @@ export const identityStore = {
   get: (): Identity | null => current,
   set(identity: Identity | null): void {
     current = identity;
-    if (identity) sessionStorage.setItem(KEY, JSON.stringify(identity));
-    else sessionStorage.removeItem(KEY);
+    sessionStorage.removeItem(KEY);
+    localStorage.removeItem(KEY);
+    // A name may stay for other tabs and for tomorrow; a token goes with the tab that it was given to.
+    const storage = identity && "token" in identity ? sessionStorage : localStorage;
+    if (identity) storage.setItem(KEY, JSON.stringify(identity));
     for (const listener of listeners) listener();
   },
   subscribe(listener: () => void): () => void {

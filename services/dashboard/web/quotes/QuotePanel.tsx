@@ -86,7 +86,7 @@ const QuoteRow = memo(function QuoteRow({
     <tr
       data-testid="quote"
       data-stale={isStale}
-      className={`border-line h-7 border-t [&>td]:px-3 ${isSelected ? "bg-raised" : "hover:bg-raised/60"} ${muted}`}
+      className={`border-line h-7 border-t [&>td]:px-3 ${isSelected ? "bg-link/6" : "hover:bg-raised/60"} ${muted}`}
     >
       <td>
         <button

@@ -36,7 +36,7 @@ export const LiveSessionCard = memo(function LiveSessionCard({
       onClick={onSelect}
       data-testid="session"
       className={`block w-full rounded border p-2.5 text-left transition-colors ${
-        isSelected ? "border-link bg-raised" : "border-line hover:border-muted"
+        isSelected ? "border-link bg-link/6" : "border-line hover:border-muted"
       }`}
     >
       <span className="flex items-center gap-2">
@@ -50,7 +50,7 @@ export const LiveSessionCard = memo(function LiveSessionCard({
         {[algorithmId, symbols?.join(" ")].filter(Boolean).join(" · ") || "\u00a0"}
       </span>
       <span className="mt-1.5 mb-2 flex items-baseline justify-between">
-        <ProfitLoss value={data?.currentPnL} stale={stale} className="text-xl font-semibold" />
+        <ProfitLoss value={data?.currentPnL} stale={stale} className="text-xl font-bold" />
         {stale && receivedAt !== undefined && <span className="text-warning text-xs">{ago(receivedAt, now)}</span>}
       </span>
       <RiskBar utilization={data?.lossLimitUtilization} limit={session.lossLimit} isStale={stale} />

@@ -29,9 +29,13 @@ export function merged(told: readonly Told[], live: readonly Session[]): Session
   return [...found.values()].sort(
     (a, b) =>
       Number(isLive(b)) - Number(isLive(a)) ||
-      (b.startedAt ?? "").localeCompare(a.startedAt ?? "") ||
+      startOf(b) - startOf(a) ||
       a.sessionId.localeCompare(b.sessionId),
   );
+}
+
+function startOf({ startedAt }: Session): number {
+  return startedAt === undefined ? 0 : Date.parse(startedAt);
 }
 
 /** HTTP says null for what is not known; on the socket, and here, it is left out. */

@@ -40,7 +40,9 @@ export class DecisionStore {
 
   #commit(): void {
     // Snapshots bring old ones after new ones: by time, not by arrival.
-    this.#list = [...this.#byId.values()].sort((a, b) => b.timestamp.localeCompare(a.timestamp)).slice(0, KEPT);
+    this.#list = [...this.#byId.values()]
+      .sort((a, b) => Date.parse(b.timestamp) - Date.parse(a.timestamp) || b.id.localeCompare(a.id))
+      .slice(0, KEPT);
     this.#byId = new Map(this.#list.map((decision) => [decision.id, decision]));
     this.#signal.notify();
   }

@@ -50,5 +50,6 @@ export function notificationOf(message: Message): Notification | null {
 
 /** Newest first; of one instant the one that came later. */
 export function before(a: Notification, b: Notification): number {
-  return b.timestamp.localeCompare(a.timestamp) || b.id.localeCompare(a.id);
+  // Not as text: of one second, "…00.5Z" sorts before "…00Z".
+  return Date.parse(b.timestamp) - Date.parse(a.timestamp) || b.id.localeCompare(a.id);
 }

@@ -45,6 +45,7 @@ export const NO_NOTIFICATIONS: Notifications = Object.freeze({
 });
 
 const KEPT = 500; // in memory, without history to fetch from
+const RECOUNT_MS = 2000; // history has a new one a moment after we do; of a burst one question is enough
 
 export class NotificationStore {
   readonly #client: WebSocketClient;
@@ -61,6 +62,9 @@ export class NotificationStore {
   #snapshot: Notifications = NO_NOTIFICATIONS;
   #isAttached = false;
   #wasConnected = false;
+  /** The newest that the server's count knows of. */
+  #countedThrough = 0;
+  #recount: ReturnType<typeof setTimeout> | null = null;
 
   constructor(client: WebSocketClient, api: NotificationApi | null) {
     this.#client = client;
@@ -137,9 +141,11 @@ export class NotificationStore {
     const notification = notificationOf(message);
     if (!notification || this.#archived.has(notification.id)) return;
     const known = this.#items.get(notification.id);
-    if (!known) this.#unread += 1;
+    // One that waited for us is in the server's count already.
+    if (!known && Date.parse(notification.timestamp) > this.#countedThrough) this.#unread += 1;
     this.#items.set(notification.id, { ...notification, isRead: known?.isRead ?? false });
     this.#batch.schedule();
+    if (!known && this.#api) this.#recount ??= setTimeout(() => void this.refresh(), RECOUNT_MS);
   }
 
   #readElsewhere({ ids = [], all, archived, unreadCount }: NotificationRead): void {
@@ -178,6 +184,8 @@ export class NotificationStore {
 
   async #load(cursor: string | null): Promise<void> {
     if (!this.#api) return;
+    if (this.#recount !== null) clearTimeout(this.#recount);
+    this.#recount = null;
     this.#loading += 1;
     this.#batch.schedule();
     try {
@@ -190,6 +198,8 @@ export class NotificationStore {
       }
       if (cursor !== null || this.#nextCursor === null) this.#nextCursor = page.nextCursor;
       this.#unread = page.unreadCount;
+      const newest = page.items[0] ? Date.parse(page.items[0].timestamp) : 0;
+      this.#countedThrough = Math.max(this.#countedThrough, newest);
       this.#error = null;
     } catch (error) {
       this.#error = error instanceof Error ? error : new Error(String(error));

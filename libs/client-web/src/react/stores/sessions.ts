@@ -60,6 +60,10 @@ function given(base: Session, fields: { [K in keyof Session]?: Session[K] | unde
   return { ...base, ...Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) };
 }
 
+function startOf({ startedAt }: Session): number {
+  return startedAt === undefined ? 0 : Date.parse(startedAt);
+}
+
 const NONE: readonly Session[] = [];
 
 export class SessionStore {
@@ -110,7 +114,7 @@ export class SessionStore {
 
   #commit(): void {
     this.#committed = new Map(this.#sessions);
-    this.#list = [...this.#sessions.values()].sort((a, b) => (b.startedAt ?? "").localeCompare(a.startedAt ?? ""));
+    this.#list = [...this.#sessions.values()].sort((a, b) => startOf(b) - startOf(a));
     this.#signal.notify();
   }
 }
