@@ -24,7 +24,15 @@ from tapewire.fleet.record import Engine, Fleet, NoFleet
 FIRST_EVENTS = 10  # shown where nobody can press Ctrl-C, before the command returns
 FIRST_EVENTS_S = 15.0
 
-Edges = Annotated[int, typer.Option("--edges", min=1, max=MOST_EDGES, help="Edge processes.")]
+Edges = Annotated[
+    int | None,
+    typer.Option(
+        "--edges",
+        min=1,
+        max=MOST_EDGES,
+        help="Edges; 1 as processes, 2 in containers when left out.",
+    ),
+]
 ChosenEngine = Annotated[
     Engine | None,
     typer.Option(
@@ -49,7 +57,7 @@ Detach = Annotated[
 
 
 def up(
-    edges: Edges = 1,
+    edges: Edges = None,
     engine: ChosenEngine = None,
     demo: Demo = True,
     detach: Detach = None,
@@ -66,25 +74,28 @@ def up(
     attach = not as_json and (not detach if detach is not None else out.is_terminal)
     # An attached fleet ends with this process, also when that is killed with its terminal.
     watch = os.getpid() if attach else None
-    options = Options(directory(run_dir), edges=edges, demo=demo, watch=watch)
     began = time.monotonic()
+    where = directory(run_dir)
     try:
+        compose.refuse_second(where)
         chosen = engines.choose(engine)
+        edges = edges or (compose.EDGES if chosen == "compose" else 1)
+        options = Options(where, edges=edges, demo=demo, watch=watch)
         if chosen == "compose":
             compose.start(options, quiet=as_json)
         else:
             _show_start(launch.start(options), console)
     except launch.AlreadyRunning:
-        _already_running(options.run_dir, as_json)
+        _already_running(where, as_json)
         return
     except KeyboardInterrupt:
         console.print("stopping …", style="yellow")
-        _stop(options.run_dir, console)
+        _stop(where, console)
         raise typer.Exit(130) from None
     except (launch.LaunchFailed, engines.NoEngine, compose.ComposeFailed) as error:
-        remedy = f"Logs: {options.logs}. `tapewire doctor` looks for what is missing."
+        remedy = f"Logs: {where / 'logs'}. `tapewire doctor` looks for what is missing."
         raise Failure(str(error), remedy=remedy, as_json=as_json) from None
-    fleet = Fleet.read(options.run_dir)
+    fleet = Fleet.read(where)
     if as_json:
         print_json(fleet.model_dump(mode="json"))
         return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
@@ -14,9 +15,10 @@ from tapewire.fleet.launch import AlreadyRunning
 from tapewire.fleet.lock import is_held_by_the_living
 from tapewire.fleet.options import Options
 from tapewire.fleet.ports import LOOPBACK, Claims, assign
-from tapewire.fleet.record import FLEET_FILE, Fleet, Urls, project_root
+from tapewire.fleet.record import FLEET_FILE, Fleet, NoFleet, Urls, project_root
 
 EDGES = 2  # in docker-compose.yml and haproxy.cfg
+UNWATCHED = ("secrets", "trader")  # without a health check; `up --wait` refuses those
 START_TIMEOUT_S = 900  # the first time, images are pulled and built
 STOP_TIMEOUT_S = 180
 ASK_TIMEOUT_S = 60
@@ -44,16 +46,8 @@ def start(options: Options, *, quiet: bool = False) -> Fleet:
         raise AlreadyRunning(str(options.run_dir))
     claims = Claims()
     port = assign(["dashboard"], claims)["dashboard"]
-    absent = ["edge-2"] if options.edges == 1 else []
-    absent += [] if options.demo else ["trader"]
-    scale = [f"--scale={name}=0" for name in absent]
     try:
-        _compose(
-            ["up", "--build", "--detach", "--wait", *scale],
-            timeout_s=START_TIMEOUT_S,
-            environment={"TAPEWIRE_PORT": str(port)},
-            output=2 if quiet else 1,
-        )
+        _up(options, port, output=2 if quiet else 1)
         fleet = _fleet(options, port)
     except BaseException as error:
         complaint = _complaint() if isinstance(error, ComposeFailed) else ""
@@ -67,6 +61,13 @@ def start(options: Options, *, quiet: bool = False) -> Fleet:
     return fleet
 
 
+def refuse_second(run_dir: Path) -> None:
+    """Raises `AlreadyRunning` when the fleet that is recorded here runs in containers."""
+    with contextlib.suppress(NoFleet, ComposeFailed):
+        if Fleet.read(run_dir).engine == "compose" and _running():
+            raise AlreadyRunning(str(run_dir))
+
+
 def stop(run_dir: Path) -> None:
     """Stops and removes the containers; what is in the volumes stays.
 
@@ -75,6 +76,23 @@ def stop(run_dir: Path) -> None:
     """
     _compose(["down", "--remove-orphans"], timeout_s=STOP_TIMEOUT_S, output=2)
     (run_dir / FLEET_FILE).unlink(missing_ok=True)
+
+
+def _up(options: Options, port: int, *, output: int) -> None:
+    """Starts the services and waits for them; then the trader, which nothing can wait for."""
+    services = [name for name in _ask(["config", "--services"]).split() if name not in UNWATCHED]
+    # The proxy is started after both edges: one that is not wanted has no containers instead.
+    absent = ["--scale=edge-2=0"] if options.edges == 1 else []
+    starts = [["--build", "--wait", *absent, *services]]
+    if options.demo:
+        starts.append(["--build", "--no-deps", "trader"])
+    for arguments in starts:
+        _compose(
+            ["up", "--detach", *arguments],
+            timeout_s=START_TIMEOUT_S,
+            environment={"TAPEWIRE_PORT": str(port)},
+            output=output,
+        )
 
 
 def _fleet(options: Options, port: int) -> Fleet:
