@@ -19,7 +19,7 @@ from tapewire.broker import CONNECTION_ERRORS, BrokerError, Link, full_jitter
 from tapewire.broker.topology import RECENT_KEPT, Queue
 from tapewire.contracts import new_id
 from tapewire.contracts.frames import CloseCode
-from tapewire.edge.admin import Admin, Found
+from tapewire.edge.admin import Admin
 from tapewire.edge.clock import Clock
 from tapewire.edge.connection import Connection
 from tapewire.edge.effects import (
@@ -34,6 +34,7 @@ from tapewire.edge.effects import (
     TellAcked,
 )
 from tapewire.edge.frames import Message
+from tapewire.edge.handover import GHOST_LEAVES_WITHIN_S, HOLDER_LEAVES_WITHIN_S, Handover
 from tapewire.edge.lane import Lane, Lanes
 from tapewire.edge.letters import Letters
 from tapewire.edge.line import Line
@@ -51,16 +52,6 @@ INBOX_PREFETCH: Final = 256
 # What a client may have unproved before it counts as slow: five full trays. With the window full
 # the broker's copy would begin to drop its oldest, unseen.
 RECENT_PREFETCH: Final = 512
-# Measured on 3.10.8: more than 32 returns that reach a quorum queue as one command come back in the
-# order of an Erlang map, that is in none. 4.0.5 keeps their order.
-RETURNS_AT_ONCE: Final = 32
-RETURNED_WITHIN_S: Final = 1.0
-LOOK_EVERY_S: Final = 0.01
-HOLDER_LEAVES_WITHIN_S: Final = 2.0  # longer, and it is stuck: the broker will give it up
-# An edge gives back within it of the next one's first delivery: twenty idle round trips.
-OLDER_WITHIN_S: Final = 0.05
-OLDER_UNTIL_S: Final = 1.0  # of consuming: past it nobody is still giving back what it held before
-GHOST_LEAVES_WITHIN_S: Final = 1.0  # a replaced connection's edge lets its tray go by then
 
 
 class Lines:
@@ -98,6 +89,7 @@ class Lines:
         self.letters = Letters(
             relays, node_name, clock, find=self._lines.get, perform=self.perform, on_ghost=on_ghost
         )
+        self._handover = Handover(admin, clock)
         node.on_up.append(self._announce)
 
     def __iter__(self) -> Iterator[Line]:
@@ -168,7 +160,7 @@ class Lines:
                         await self._hear(line)
                         found = await self._admin.open(line.queue)
                     elif asking:
-                        found = await self._outwait(line, GHOST_LEAVES_WITHIN_S) or found
+                        found = await self._handover.outwait(line, GHOST_LEAVES_WITHIN_S) or found
                 except (*CONNECTION_ERRORS, BrokerError) as error:
                     log.info("line not opened yet: %s", error)
                     await asyncio.sleep(next(waits))
@@ -185,20 +177,6 @@ class Lines:
             async with asyncio.timeout(HOLD_BACK_S):
                 await line.answered.wait()
 
-    async def _outwait(self, line: Line, within_s: float) -> Found | None:
-        """Wait until who consumes the queue lets it go (or answers); return what is in it then.
-
-        An edge that gives a tray back does not answer any more. Who consumed before all is back
-        would get what comes behind it first.
-        """
-        until = self._clock.now() + within_s
-        while self._clock.now() < until and not line.answered.is_set():
-            await asyncio.sleep(LOOK_EVERY_S)
-            found = await self._admin.look(line.queue)
-            if found is None or found.consumers == 0:
-                return found
-        return None
-
     def _attach(self, line: Line, *, look: bool) -> None:
         line.attaching = self._tasks.spawn(self._consume(line, look=look), "attach line")
 
@@ -212,8 +190,7 @@ class Lines:
                         if look:
                             await self._look_again(line)
                         elif line.asked and not line.answered.is_set():
-                            await self._outwait(line, HOLDER_LEAVES_WITHIN_S)
-                        line.tray.expect_older()
+                            await self._handover.outwait(line, HOLDER_LEAVES_WITHIN_S)
                         await line.lane.consume(
                             line.name, line.new_consumer_tag(), partial(self._on_delivery, line)
                         )
@@ -227,7 +204,6 @@ class Lines:
                         continue
                     line.waiting = 0
                     line.tray.apply(Event.ATTACHED)
-                    self._later(OLDER_UNTIL_S, line)
         finally:
             line.attaching = None
 
@@ -245,51 +221,13 @@ class Lines:
                 self.letters.announce(line)
 
     async def _release(self, line: Line) -> None:
-        """Cancel the consumer and give everything back in the order in which it came.
-
-        Only when the broker has it all may another edge hear that the line is closed here.
-        """
         async with line.lock:
-            before = await self._look(line) if line.tray.unsettled else None
-            held = line.tray.give_back()
-            first, more = held[:RETURNS_AT_ONCE], held[RETURNS_AT_ONCE:]
-            try:
-                if line.consumer_tag:
-                    await line.lane.cancel(line.consumer_tag, [one.tag for one in first])
-            except CONNECTION_ERRORS as error:
-                log.info("consumer not cancelled: %s", error)  # it went with its AMQP channel
-            more += line.tray.give_back()  # what was on its way
-            returned = (before.messages if before is not None else 0) + len(first)
-            while more:
-                await self._returned(line, returned)
-                for one in more[:RETURNS_AT_ONCE]:
-                    line.lane.settle(one.tag, requeue=True)
-                returned += len(more[:RETURNS_AT_ONCE])
-                more = more[RETURNS_AT_ONCE:]
-            await line.lane.flushed()
-            if first:
-                await self._returned(line, returned)
+            await self._handover.give_back(line)
             line.tray.apply(Event.RELEASED)
             del self._lines[line.name]
             line.released.set()
             line.ready.set()
             self.letters.closed(line)
-
-    async def _returned(self, line: Line, count: int) -> None:
-        """Wait until that many are ready again, unless another edge takes them meanwhile."""
-        until = self._clock.now() + RETURNED_WITHIN_S
-        while not line.tray.peers and self._clock.now() < until:
-            found = await self._look(line)
-            if found is None or found.messages >= count:
-                return
-            await asyncio.sleep(LOOK_EVERY_S)
-
-    async def _look(self, line: Line) -> Found | None:
-        try:
-            return await self._admin.look(line.queue)
-        except (*CONNECTION_ERRORS, BrokerError) as error:
-            log.info("not looked at: %s", error)  # the broker requeues by itself what it lost
-            return None
 
     def _on_delivery(self, line: Line, message: DeliveredMessage) -> None:
         properties = message.header.properties
@@ -305,17 +243,8 @@ class Lines:
         )
         tag = message.delivery_tag
         assert tag is not None
-        waited = line.tray.awaits_older
         with _traced("deliver", parcel.trace):
             self.perform(line, line.tray.deliver(parcel, tag, self._clock.now()))
-        if line.tray.awaits_older and not waited:
-            self._later(OLDER_WITHIN_S, line)
-
-    def _later(self, delay_s: float, line: Line) -> None:
-        asyncio.get_running_loop().call_later(delay_s, self._older_came, line)
-
-    def _older_came(self, line: Line) -> None:
-        self.perform(line, line.tray.older_came(self._clock.now()))
 
     def _on_lost(self, lane: Lane) -> None:
         for line in self:

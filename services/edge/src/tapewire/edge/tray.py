@@ -72,8 +72,6 @@ class Tray:
         self._acked = Ledger()
         self._number = 0
         self._held_back: list[Parcel] | None = None
-        self._expects_older = False
-        self._early: list[tuple[Parcel, int]] = []
 
     # What there is
 
@@ -101,7 +99,6 @@ class Tray:
         self.state = after(self.state, event)
         if event is Event.DETACHED:
             self.skip = 0
-            self._early.clear()
             for held in self._held.values():
                 held.tag = None
 
@@ -138,9 +135,6 @@ class Tray:
             return [Settle(tag, now)]
         if parcel.id in self._acked:
             return [Settle(tag, now)]
-        if self._expects_older and not parcel.redelivered and parcel.id not in self._held:
-            self._early.append((parcel, tag))
-            return []
         effects = self.release(now)
         if (held := self._held.get(parcel.id)) is not None:
             # Shown before: as another holder's copy, or by this edge before it lost the broker.
@@ -156,25 +150,6 @@ class Tray:
         if self.peers:
             effects.append(Copy(parcel))
         return effects
-
-    def expect_older(self) -> None:
-        """Let new messages wait: another edge may be giving back older ones just now.
-
-        Between its `basic.cancel` and its nacks the broker makes the next consumer the active one,
-        and what arrives then is delivered first. What comes again passes at once.
-        """
-        self._expects_older = self.kind is Kind.INBOX
-
-    @property
-    def awaits_older(self) -> bool:
-        """Whether a new message waits; the caller sees to it that ``older_came`` is called."""
-        return bool(self._early)
-
-    def older_came(self, now: float) -> list[Effect]:
-        """Show what waited; from now on new messages are shown as they come."""
-        self._expects_older = False
-        early, self._early = self._early, []
-        return [effect for parcel, tag in early for effect in self.deliver(parcel, tag, now)]
 
     def copy(self, parcel: Parcel, now: float, *, repeat: bool = False) -> list[Effect]:
         """The holder relayed a message: new, or (``repeat``) once more for want of an ack."""
@@ -269,8 +244,6 @@ class Tray:
             for held in self._held.values()
             if held.tag is not None
         ]
-        effects += [Settle(tag, 0.0, requeue=True) for _, tag in self._early]
-        self._early.clear()
         self._held.clear()
         return effects
 
