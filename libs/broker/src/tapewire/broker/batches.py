@@ -6,12 +6,13 @@ from collections.abc import Awaitable, Callable, Sequence
 from time import monotonic
 from typing import Any, TypeAlias
 
-from aiormq.abc import AbstractChannel, DeliveredMessage
+from aiormq import Channel
+from aiormq.abc import DeliveredMessage
 
 from tapewire.broker.consumer import Consumer, Session
 from tapewire.broker.delivery import Delivery, Settlement
 from tapewire.broker.figures import HANDLE_DURATION, REDELIVERED
-from tapewire.broker.link import Link
+from tapewire.broker.link import Link, when_closed
 from tapewire.broker.topology import Queue, Thing
 
 log = logging.getLogger(__name__)
@@ -67,10 +68,9 @@ class _BatchSession:
         self._ended = False
         self.settled = 0
 
-    async def run(self, channel: AbstractChannel, arguments: dict[str, Any] | None) -> None:
+    async def run(self, channel: Channel, arguments: dict[str, Any] | None) -> None:
         """Consume until drained, or until the channel or a handler fails."""
-        channel.closing.add_done_callback(lambda _: self._end())
-        channel.on_consumer_cancel_callbacks.add(lambda _: self._end())
+        when_closed(channel, self._end)
         await channel.basic_consume(self._queue, self._arrive, arguments=arguments)
         drain = asyncio.create_task(self._end_on_drain())
         try:
@@ -105,7 +105,7 @@ class _BatchSession:
             delivery = self._arrived.get_nowait()
         return []
 
-    async def _settle(self, channel: AbstractChannel, batch: list[Delivery]) -> bool:
+    async def _settle(self, channel: Channel, batch: list[Delivery]) -> bool:
         """Handle and settle a batch; return whether to go on."""
         began = monotonic()
         try:

@@ -7,14 +7,15 @@ from contextlib import suppress
 from time import monotonic
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
-from aiormq.abc import AbstractChannel, DeliveredMessage
+from aiormq import Channel
+from aiormq.abc import DeliveredMessage
 
 from tapewire.broker.backoff import full_jitter
 from tapewire.broker.declare import declare
 from tapewire.broker.delivery import Delivery, Settlement
 from tapewire.broker.errors import BrokerError
 from tapewire.broker.figures import HANDLE_DURATION, REDELIVERED
-from tapewire.broker.link import CONNECTION_ERRORS, Link, close_channel
+from tapewire.broker.link import CONNECTION_ERRORS, Link, close_channel, when_closed
 from tapewire.broker.topology import Queue, Thing
 
 log = logging.getLogger(__name__)
@@ -141,7 +142,7 @@ class Session(Protocol):
     settled: int
     """How many deliveries it settled."""
 
-    async def run(self, channel: AbstractChannel, arguments: dict[str, Any] | None) -> None:
+    async def run(self, channel: Channel, arguments: dict[str, Any] | None) -> None:
         """Consume until drained, or until the channel or a handler fails."""
         ...
 
@@ -168,10 +169,9 @@ class _Session:
         self._slots = asyncio.Semaphore(concurrency)
         self.settled = 0
 
-    async def run(self, channel: AbstractChannel, arguments: dict[str, Any] | None) -> None:
+    async def run(self, channel: Channel, arguments: dict[str, Any] | None) -> None:
         """Consume until drained, or until the channel or a handler fails."""
-        channel.closing.add_done_callback(lambda _: self._arrived.put_nowait(None))
-        channel.on_consumer_cancel_callbacks.add(lambda _: self._arrived.put_nowait(None))
+        when_closed(channel, lambda: self._arrived.put_nowait(None))
         await channel.basic_consume(self._queue, self._arrive, arguments=arguments)
         drain = asyncio.create_task(self._end_on_drain())
         begin = asyncio.create_task(self._begin())
@@ -212,7 +212,7 @@ class _Session:
             log.exception("%s %s: handler failed", delivery.type, delivery.message_id)
             return Settlement.REQUEUE
 
-    async def _settle(self, channel: AbstractChannel) -> None:
+    async def _settle(self, channel: Channel) -> None:
         while (begun := await self._begun.get()) is not None:
             settlement = await begun.task
             HANDLE_DURATION.record(

@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Iterable
 
-from aiormq.abc import AbstractChannel
+from aiormq import Channel
 from aiormq.exceptions import ChannelAccessRefused, ChannelNotFoundEntity
 
 from tapewire.broker.link import Link, close_channel
@@ -46,7 +46,7 @@ async def declare(link: Link, things: Iterable[Thing], *, timeout_s: float | Non
         await close_channel(channel)
 
 
-async def _declare(channel: AbstractChannel, thing: Thing) -> None:
+async def _declare(channel: Channel, thing: Thing) -> None:
     match thing:
         case Exchange(name, kind, durable, arguments):
             await channel.exchange_declare(
@@ -62,7 +62,7 @@ async def _declare(channel: AbstractChannel, thing: Thing) -> None:
                 await channel.queue_bind(name, binding.source, routing_key=binding.routing_key)
 
 
-async def _exists(channel: AbstractChannel, thing: Thing) -> bool:
+async def _exists(channel: Channel, thing: Thing) -> bool:
     """Whether it is there. A no closes the channel."""
     try:
         match thing:

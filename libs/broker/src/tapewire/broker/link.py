@@ -5,12 +5,12 @@ import logging
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from enum import StrEnum
-from typing import TypeAlias
+from typing import TypeAlias, cast
 
 import aio_pika
 import aiormq
 from aio_pika.abc import AbstractConnection
-from aiormq.abc import AbstractChannel
+from aiormq import Channel
 from aiormq.exceptions import AMQPError
 from yarl import URL
 
@@ -38,11 +38,29 @@ CONNECTION_ERRORS = (
 CLOSE_TIMEOUT_S = 2.0  # a goodbye is a courtesy: a broker that has gone does not answer it
 
 
-async def close_channel(channel: AbstractChannel | None) -> None:
+async def close_channel(channel: Channel | None) -> None:
     """Close an AMQP channel, whatever has become of its connection."""
     if channel is not None and not channel.is_closed:
         with suppress(*CONNECTION_ERRORS):
             await asyncio.wait_for(channel.close(), CLOSE_TIMEOUT_S)
+
+
+def when_closed(channel: Channel, callback: Callable[[], None]) -> None:
+    """Have ``callback`` called once an AMQP channel is closed or its consumer cancelled."""
+
+    def call(_: object) -> None:
+        callback()
+
+    # aiormq says only `Future`
+    channel.closing.add_done_callback(call)  # pyright: ignore[reportUnknownMemberType]
+    channel.on_consumer_cancel_callbacks.add(call)
+
+
+def _setter(event: asyncio.Event) -> Callable[..., None]:
+    def call(*_: object) -> None:
+        event.set()
+
+    return call
 
 
 class Role(StrEnum):
@@ -134,9 +152,7 @@ class Link:
             raise NotConnected(f"{self.name}: {self._reason}") from None
         return self._connection
 
-    async def channel(
-        self, *, confirms: bool = False, timeout_s: float | None = None
-    ) -> AbstractChannel:
+    async def channel(self, *, confirms: bool = False, timeout_s: float | None = None) -> Channel:
         """Open an AMQP channel; with ``confirms``, a returned mandatory message raises.
 
         The caller keeps a reference for as long as it uses the channel.
@@ -145,9 +161,10 @@ class Link:
         transport = connection.transport
         if transport is None:
             raise NotConnected(f"{self.name}: closing")
-        return await transport.connection.channel(
+        channel = await transport.connection.channel(
             publisher_confirms=confirms, on_return_raises=confirms
         )
+        return cast(Channel, channel)
 
     async def _keep(self) -> None:
         waits = full_jitter(RETRY_BASE_S, RETRY_CAP_S)
@@ -169,7 +186,7 @@ class Link:
                 continue
             waits = full_jitter(RETRY_BASE_S, RETRY_CAP_S)
             lost = asyncio.Event()
-            connection.close_callbacks.add(lambda *_, lost=lost: lost.set(), weak=False)
+            connection.close_callbacks.add(_setter(lost), weak=False)
             self._connection = connection
             self._up.set()
             log.info("%s: connected", self.name)

@@ -6,8 +6,7 @@ from datetime import UTC, datetime
 from time import monotonic
 from typing import Any
 
-from aiormq import spec
-from aiormq.abc import AbstractChannel
+from aiormq import Channel, spec
 from aiormq.exceptions import PublishError
 from opentelemetry import propagate
 
@@ -37,9 +36,9 @@ class Publisher:
         self._link = link
         self._window = asyncio.Semaphore(window)
         self.deadline_s = deadline_s
-        self._channel: AbstractChannel | None = None
+        self._channel: Channel | None = None
         self._opening = asyncio.Lock()
-        self._attempt: asyncio.Task[AbstractChannel] | None = None
+        self._attempt: asyncio.Task[Channel] | None = None
         self._in_flight: dict[str, asyncio.Event] = {}
 
     def health(self) -> str | None:
@@ -157,7 +156,7 @@ class Publisher:
             del self._in_flight[message_id]
             done.set()
 
-    async def _open(self) -> AbstractChannel:
+    async def _open(self) -> Channel:
         # Always through the lock, which is fair: who comes when the channel is just open must not
         # overtake those who waited for it.
         async with self._opening:
@@ -176,7 +175,7 @@ class Publisher:
             return self._channel
 
 
-def _look_at(attempt: asyncio.Task[AbstractChannel]) -> None:
+def _look_at(attempt: asyncio.Task[Channel]) -> None:
     """Take note of how it ended: those who waited for it may have left at their deadlines."""
     if not attempt.cancelled():
         attempt.exception()

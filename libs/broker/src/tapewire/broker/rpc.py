@@ -5,8 +5,8 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import TypeAlias
 
-from aiormq import spec
-from aiormq.abc import AbstractChannel, DeliveredMessage
+from aiormq import Channel, spec
+from aiormq.abc import DeliveredMessage
 
 from tapewire.broker.consumer import Consumer
 from tapewire.broker.delivery import Delivery, Settlement
@@ -64,7 +64,7 @@ class Caller:
 
     def __init__(self, link: Link) -> None:
         self._link = link
-        self._channel: AbstractChannel | None = None
+        self._channel: Channel | None = None
         self._opening = asyncio.Lock()
         self._waiting: dict[str, asyncio.Future[bytes]] = {}
 
@@ -99,7 +99,7 @@ class Caller:
         finally:
             del self._waiting[correlation_id]
 
-    async def _open(self) -> AbstractChannel:
+    async def _open(self) -> Channel:
         async with self._opening:
             if self._channel is None or self._channel.is_closed:
                 channel = await self._link.channel()

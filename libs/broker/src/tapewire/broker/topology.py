@@ -40,7 +40,7 @@ class Exchange:
     name: str
     kind: str = "topic"
     durable: bool = True
-    arguments: Mapping[str, Any] = field(default_factory=dict)
+    arguments: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ class Queue:
     """A queue, its arguments, and what is bound to it from the start."""
 
     name: str
-    arguments: Mapping[str, Any] = field(default_factory=dict)
+    arguments: Mapping[str, Any] = field(default_factory=dict[str, Any])
     bindings: tuple[Binding, ...] = ()
     durable: bool = True
     exclusive: bool = False

@@ -22,7 +22,11 @@ def schemas() -> dict[str, dict[str, Any]]:
     Each event's definition says its class of service (``x-quality``) and whether clients see it
     (``x-shown``).
     """
-    parts: dict[str, Any] = {"events": AnyEvent, "client-frames": ClientFrame, "server-frames": ServerFrame}
+    parts: dict[str, Any] = {
+        "events": AnyEvent,
+        "client-frames": ClientFrame,
+        "server-frames": ServerFrame,
+    }
     out: dict[str, dict[str, Any]] = {
         f"{name}.schema.json": {
             "$schema": "https://json-schema.org/draft/2020-12/schema",
