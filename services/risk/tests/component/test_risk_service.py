@@ -4,7 +4,7 @@ from decimal import Decimal
 
 import pytest
 
-from tapewire.broker import topology
+from tapewire.broker import Link, Role, declare, topology
 from tapewire.contracts import PositionUpdate, SessionCompleted, TradeExecuted
 
 BOTH = pytest.mark.parametrize(
@@ -150,3 +150,29 @@ async def test_alerts_wait_for_a_broker_that_is_away(bus, risk, trader, cable, t
         (alert,) = await open_alerts(http, token(trader.user, "session:read"))
         assert (alert["rule"], alert["state"]) == ("loss_limit", "emergency")
     assert levels(bus, "loss_limit") == ["warning", "critical", "emergency"]
+
+
+async def test_an_inbox_that_takes_nothing_holds_up_nobody_else(bus, risk, trader, broker_url):
+    full = topology.Queue(
+        "test.full",
+        {"x-queue-type": "classic", "x-max-length": 1, "x-overflow": "reject-publish"},
+        (topology.Binding(topology.INBOX, f"{trader.user}.#"),),
+    )
+    link = Link(broker_url, Role.TOPOLOGY, name="test")
+    await link.start()
+    await declare(link, [full])
+    other = type(trader)()
+    async with risk():
+        await bus.say(*crossing(trader), *crossing(other))
+        await bus.until(
+            lambda: (
+                {b["userId"] for b in bus.bodies("command")} == {trader.user, other.user}
+                and len(bus.bodies(f"{other.user}.")) == 5
+            )
+        )
+        stuck = [b for b in bus.bodies("emergency_stop.emergency") if b["userId"] == trader.user]
+        assert stuck == []  # behind the alerts that its inbox refuses
+        channel = await link.channel()
+        await channel.queue_delete(full.name)
+        await bus.until(lambda: len(bus.bodies("emergency_stop.emergency")) == 2)
+    await link.close()

@@ -2,34 +2,38 @@
 
 import asyncio
 import logging
-from collections import defaultdict
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager, suppress
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Final
 
-from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
 from tapewire.broker import CONNECTION_ERRORS, BrokerError, Link, Publisher, declare, topology
 from tapewire.risk.outgoing import Outgoing
 from tapewire.risk.stopping import Stopping
-from tapewire.risk.store import STUCK_MS, Store
+from tapewire.risk.store import Store
+from tapewire.risk.turn import Turn
 from tapewire.service import metrics
 
 log = logging.getLogger(__name__)
 
 BATCH: Final = 500
-POLL_S: Final = 0.25  # for what another process committed or left behind
+POLL_S: Final = 1.0  # for what an earlier process left behind
+POLL_SHARED_S: Final = 0.1  # for what other processes commit
 PAUSE_S: Final = 1.0  # after a fault
-LOCK: Final = 0x7461_7065  # PostgreSQL advisory lock: one process publishes at a time
+
+FAULTS: Final = (BrokerError, SQLAlchemyError, *CONNECTION_ERRORS)
+
+Waiting = list[tuple[int, Outgoing]]
 
 
 class Outbox:
-    """Publishes what the store's outbox holds.
+    """Publishes what the store's outbox holds, each lane in order and for itself.
 
-    Killed between a confirm and the note of it, the message goes out again under the same id:
-    that is the one repetition there is, and inboxes and clients know it by its id.
+    A lane is a user and an exchange: an inbox that does not confirm holds up its own user's alerts
+    and nobody else's, and no order to executors. Killed between a confirm and the note of it, a
+    message goes out again under the same id: that is the one repetition there is, and inboxes and
+    clients know it by its id.
 
     Args:
         store: where the outbox is.
@@ -43,9 +47,11 @@ class Outbox:
     def __init__(self, store: Store, link: Link, publisher: Publisher, stopping: Stopping) -> None:
         self._store = store
         self._link = link
-        self._declared: int | None = None  # the connection on which the topology was looked at
         self._publisher = publisher
         self._stopping = stopping
+        self._turn = Turn(store.engine)
+        self._declared: int | None = None  # the connection on which the topology was looked at
+        self._lanes: dict[str, asyncio.Task[None]] = {}
         self._waiting = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._fault: str | None = None
@@ -70,45 +76,29 @@ class Outbox:
             self._task.cancel()
             with suppress(asyncio.CancelledError):
                 await self._task
+        await self._leave()
 
     def health(self) -> str | None:
         """Return None unless the last try failed."""
         return self._fault
 
     async def _keep(self) -> None:
+        poll_s = POLL_SHARED_S if self._turn.shared else POLL_S
         while True:
+            self._waiting.clear()
             try:
-                self._waiting.clear()
-                more = await self._publish_waiting()
-                self._fault = None
-                await self._measure()
-            except (BrokerError, SQLAlchemyError, *CONNECTION_ERRORS) as error:
-                self._fault = f"{type(error).__name__}: {error}"[:200]
-                log.warning("outbox", extra={"fault": self._fault})
+                if await self._turn.mine():
+                    await self._declare()
+                    await self._begin_lanes()
+                else:
+                    await self._leave_lanes()
+                self._note(None)
+            except FAULTS as error:
+                self._note(f"{type(error).__name__}: {error}"[:200])
+                await self._leave_lanes()
                 await asyncio.sleep(PAUSE_S)
-                continue
-            if not more:
-                with suppress(TimeoutError):
-                    await asyncio.wait_for(self._waiting.wait(), POLL_S)
-
-    async def _publish_waiting(self) -> bool:
-        """Publish what waits; return whether there may be more."""
-        async with self._my_turn() as mine:
-            if not mine:
-                return False
-            if not (waiting := await self._store.unsent(limit=BATCH)):
-                return False
-            await self._declare()
-            lanes: dict[str, list[tuple[int, Outgoing]]] = defaultdict(list)
-            for seq, message in waiting:
-                lanes[message.lane].append((seq, message))
-            done = await asyncio.gather(
-                *(self._publish_lane(lane) for lane in lanes.values()), return_exceptions=True
-            )
-        for outcome in done:
-            if isinstance(outcome, BaseException):
-                raise outcome
-        return len(waiting) == BATCH
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._waiting.wait(), poll_s)
 
     async def _declare(self) -> None:
         """See to it that what keeps a critical alert is there: else it is confirmed and lost."""
@@ -117,37 +107,56 @@ class Outbox:
             await declare(self._link, topology.FLEET)
             self._declared = connection
 
-    async def _publish_lane(self, lane: list[tuple[int, Outgoing]]) -> None:
-        for seq, message in lane:
-            headers = {"traceparent": message.traceparent} if message.traceparent else None
-            await self._publisher.publish(
-                message.exchange,
-                message.routing_key,
-                message.body,
-                type=message.type,
-                message_id=message.message_id,
-                timestamp=message.timestamp,
-                headers=headers,
-            )
-            await self._stopping.sent(seq, message.stop_id)
-
-    @asynccontextmanager
-    async def _my_turn(self) -> AsyncGenerator[bool]:
-        """Yield whether this process may publish; on SQLite there is only one process."""
-        if self._store.engine.dialect.name == "sqlite":
-            yield True
-            return
-        async with self._store.engine.begin() as connection:
-            await connection.execute(
-                text(f"SET LOCAL idle_in_transaction_session_timeout = {STUCK_MS}")
-            )
-            mine = await connection.scalar(
-                text("SELECT pg_try_advisory_xact_lock(:key)"), {"key": LOCK}
-            )
-            yield bool(mine)
-
-    async def _measure(self) -> None:
+    async def _begin_lanes(self) -> None:
+        """Have a task publish each lane that waits and has none."""
+        busy = set(self._lanes)  # before the look: what it is about to note may look unsent
+        lanes: dict[str, Waiting] = {}
+        for seq, message in await self._store.unsent(but=busy, limit=BATCH):
+            lanes.setdefault(message.lane, []).append((seq, message))
+        for name, waiting in lanes.items():
+            task = asyncio.create_task(self._publish(waiting), name="outbox lane")
+            self._lanes[name] = task
+            task.add_done_callback(lambda _, name=name: self._end_lane(name))
         count, oldest = await self._store.backlog()
         metrics.gauge(metrics.OUTBOX_DEPTH).set(count)
         age = (datetime.now(UTC) - oldest).total_seconds() if oldest else 0.0
         metrics.gauge(metrics.OUTBOX_OLDEST).set(age)
+
+    def _end_lane(self, name: str) -> None:
+        del self._lanes[name]
+        self.wake()  # more of it may have come
+
+    async def _publish(self, lane: Waiting) -> None:
+        """Publish a lane's messages in order, up to the first that is not confirmed."""
+        try:
+            for seq, message in lane:
+                headers = {"traceparent": message.traceparent} if message.traceparent else None
+                await self._publisher.publish(
+                    message.exchange,
+                    message.routing_key,
+                    message.body,
+                    type=message.type,
+                    message_id=message.message_id,
+                    timestamp=message.timestamp,
+                    headers=headers,
+                )
+                await self._stopping.sent(seq, message.stop_id)
+        except FAULTS as error:
+            self._declared = None  # look again: an exchange may be gone
+            log.warning("not confirmed", extra={"fault": str(error)})
+            await asyncio.sleep(PAUSE_S)
+
+    async def _leave_lanes(self) -> None:
+        tasks = list(self._lanes.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _leave(self) -> None:
+        await self._leave_lanes()
+        await self._turn.give_up()
+
+    def _note(self, fault: str | None) -> None:
+        if fault is not None and self._fault is None:
+            log.warning("outbox", extra={"fault": fault})
+        self._fault = fault

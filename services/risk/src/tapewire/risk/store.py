@@ -63,10 +63,13 @@ class Store:
         )
         return [row[0] for row in await self._rows(statement)]
 
-    async def unsent(self, *, limit: int) -> list[tuple[int, Outgoing]]:
-        """Return (sequence number, message) of what waits in the outbox, oldest first."""
+    async def unsent(self, *, but: Collection[str], limit: int) -> list[tuple[int, Outgoing]]:
+        """Return (sequence number, message) of what waits in lanes ``but`` these, oldest first."""
         statement = (
-            select(OUTBOX).where(OUTBOX.c.sent_at.is_(None)).order_by(OUTBOX.c.seq).limit(limit)
+            select(OUTBOX)
+            .where(OUTBOX.c.sent_at.is_(None), OUTBOX.c.lane.not_in(but))
+            .order_by(OUTBOX.c.seq)
+            .limit(limit)
         )
         found: list[tuple[int, Outgoing]] = []
         for row in await self._mappings(statement):

@@ -101,6 +101,7 @@ class Ticker:
                         await work.forget(self._clock() - self._retention)
                 self._fault = None
             except (SQLAlchemyError, OSError) as error:
+                if self._fault is None:
+                    log.warning("ticker", extra={"fault": str(error)})
                 self._fault = f"{type(error).__name__}: {error}"[:200]
-                log.warning("ticker", extra={"fault": self._fault})
             await asyncio.sleep(self._every_s)
