@@ -34,7 +34,7 @@ from tapewire.fleet.ports import LOOPBACK, take
 NODE_NAME = f"tapewire@{LOOPBACK}"  # a long name of an address: needs no resolver
 PLUGINS = ("rabbitmq_consistent_hash_exchange",)  # the risk shards' exchange
 
-START_TIMEOUT_S = 60.0  # 4 s on two idle cores; a loaded CI machine has taken 20
+START_TIMEOUT_S = 120.0  # 4 s on two idle cores; a loaded machine has taken over a minute
 STOP_TIMEOUT_S = 20.0  # a clean stop takes 2 s; past this its data is closed by force
 CALL_TIMEOUT_S = 15.0
 
