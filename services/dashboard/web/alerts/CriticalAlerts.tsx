@@ -65,7 +65,8 @@ function Banner({ open, onReview }: { open: readonly Notification[]; onReview: (
   ].filter(Boolean);
   const verb = open.length === 1 ? "waits" : "wait";
   return (
-    <div
+    <section
+      aria-label="Alerts that wait for acknowledgement"
       data-testid="critical-banner"
       className={`flex min-h-9 items-center gap-3 px-3 py-1.5 text-white ${emergencies > 0 ? "bg-emergency" : "bg-[#9f1f1f]"}`}
     >
@@ -79,7 +80,7 @@ function Banner({ open, onReview }: { open: readonly Notification[]; onReview: (
       >
         Review
       </button>
-    </div>
+    </section>
   );
 }
 

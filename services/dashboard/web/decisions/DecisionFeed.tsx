@@ -7,10 +7,10 @@ import { Empty, Panel } from "../ui/Panel.tsx";
 const SHOWN = 100; // rows: some screens of scrolling; the rest is history
 
 const ACTIONS: Record<AlgorithmDecision["decision"], { label: string; look: string }> = {
-  buy: { label: "Buy", look: "bg-up/15 text-up" },
-  sell: { label: "Sell", look: "bg-down/15 text-down" },
+  buy: { label: "Buy", look: "bg-up/8 text-up" },
+  sell: { label: "Sell", look: "bg-down/8 text-down" },
   hold: { label: "Hold", look: "bg-raised text-muted" },
-  close_position: { label: "Close", look: "bg-warning/15 text-warning" },
+  close_position: { label: "Close", look: "bg-warning/8 text-warning" },
 };
 
 /** Live and earlier decisions, each once, newest first. Pure. */
