@@ -46,9 +46,11 @@ class Handover:
 
         Only when the broker has it all may another edge hear that the line is closed here.
         """
-        before = await self._look(line) if line.tray.unsettled else None
+        quorum = line.queue.arguments["x-queue-type"] == "quorum"
+        at_once = RETURNS_AT_ONCE if quorum else len(line.tray) or 1
+        before = await self._look(line) if quorum and line.tray.unsettled else None
         held = line.tray.give_back()
-        first, more = held[:RETURNS_AT_ONCE], held[RETURNS_AT_ONCE:]
+        first, more = held[:at_once], held[at_once:]
         try:
             if line.consumer_tag:
                 await line.lane.cancel(line.consumer_tag, [one.tag for one in first])
@@ -57,13 +59,14 @@ class Handover:
         more += line.tray.give_back()  # what was on its way
         returned = (before.messages if before is not None else 0) + len(first)
         while more:
-            await self._returned(line, returned)
-            for one in more[:RETURNS_AT_ONCE]:
+            if quorum:
+                await self._returned(line, returned)
+            for one in more[:at_once]:
                 line.lane.settle(one.tag, requeue=True)
-            returned += len(more[:RETURNS_AT_ONCE])
-            more = more[RETURNS_AT_ONCE:]
+            returned += len(more[:at_once])
+            more = more[at_once:]
         await line.lane.flushed()
-        if first:
+        if quorum and first:
             await self._returned(line, returned)
 
     async def _returned(self, line: Line, count: int) -> None:
