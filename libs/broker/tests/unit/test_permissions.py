@@ -3,11 +3,14 @@
 import base64
 import hashlib
 import re
+from pathlib import Path
 
 import pytest
 
 from tapewire.broker import topology
-from tapewire.broker.permissions import GRANTS, USERS, definitions, password_hash
+from tapewire.broker.permissions import GRANTS, USERS, definitions, main, password_hash
+
+DEFINITIONS = Path(__file__).parents[4] / "infra" / "rabbitmq" / "definitions.json"
 
 GRANT = {grant.user: grant for grant in GRANTS}
 DECLARED_BY = {
@@ -119,6 +122,12 @@ def test_definitions_give_only_the_users_that_have_a_password():
 def test_a_password_for_an_unknown_user_is_refused():
     with pytest.raises(ValueError, match="guest"):
         definitions({"guest": "guest"})
+
+
+def test_the_definitions_for_compose_are_the_declared_ones_and_hold_no_password():
+    again = "python -m tapewire.broker.permissions > infra/rabbitmq/definitions.json"
+    assert DEFINITIONS.read_text() == main([]), f"make it anew: {again}"
+    assert "password" not in DEFINITIONS.read_text().replace("rabbit_password_hashing_sha256", "")
 
 
 def test_the_hash_is_rabbitmqs_salted_sha256():

@@ -4,7 +4,9 @@
 `rabbitmqctl import_definitions`, the management API): users, permissions and the whole static
 topology, so that no service needs the right to declare an exchange.
 
-    echo '{"edge": "…", "operator": "…"}' | python -m tapewire.broker.permissions > definitions.json
+    python -m tapewire.broker.permissions > infra/rabbitmq/definitions.json     without passwords
+    python -m tapewire.broker.permissions --table
+    echo '{"edge": "…", "operator": "…"}' | python -m tapewire.broker.permissions --passwords
 
 RabbitMQ's rules (https://www.rabbitmq.com/docs/access-control): declaring needs *configure* on the
 thing, and for a dead-letter exchange also *write* on that and *read* on the queue; binding needs
@@ -18,7 +20,7 @@ import json
 import re
 import secrets
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -129,13 +131,23 @@ def definitions(passwords: Mapping[str, str], *, vhost: str = "/") -> dict[str, 
     """
     if unknown := passwords.keys() - set(USERS):
         raise ValueError(f"no such broker user: {', '.join(sorted(unknown))}")
-    granted = [grant for grant in GRANTS if grant.user in passwords]
+    document = _document([grant for grant in GRANTS if grant.user in passwords], vhost)
+    for user in document["users"]:
+        user["password_hash"] = password_hash(passwords[user["name"]])
+    return document
+
+
+def template() -> dict[str, Any]:
+    """Return the definitions of every user, without `password_hash`, which the importer adds."""
+    return _document(GRANTS, "/")
+
+
+def _document(granted: Sequence[Grant], vhost: str) -> dict[str, Any]:
     return {
         "vhosts": [{"name": vhost}],
         "users": [
             {
                 "name": grant.user,
-                "password_hash": password_hash(passwords[grant.user]),
                 "hashing_algorithm": "rabbit_password_hashing_sha256",
                 "tags": ",".join(grant.tags),
             }
@@ -231,8 +243,14 @@ def _binding(vhost: str, source: str, destination: str, kind: str, key: str) -> 
     }
 
 
+def main(arguments: Sequence[str]) -> str:
+    """Return what the command line asks for."""
+    if list(arguments) == ["--table"]:
+        return table()
+    passwords = list(arguments) == ["--passwords"]
+    document = definitions(json.load(sys.stdin)) if passwords else template()
+    return json.dumps(document, indent=1) + "\n"
+
+
 if __name__ == "__main__":
-    if sys.argv[1:] == ["--table"]:
-        print(table(), end="")
-    else:
-        json.dump(definitions(json.load(sys.stdin)), sys.stdout, indent=1)
+    print(main(sys.argv[1:]), end="")
