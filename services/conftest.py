@@ -327,7 +327,7 @@ async def _until_it_answers(url: str) -> None:
 
 
 async def _execute(url: str, statement: str) -> None:
-    connection = await asyncpg.connect(url, timeout=PATIENCE_S)
+    connection = await asyncpg.connect(url, timeout=int(PATIENCE_S))
     try:
         await connection.execute(statement)
     finally:
