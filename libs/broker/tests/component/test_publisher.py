@@ -6,7 +6,16 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tapewire.broker import Link, NotConfirmed, Publisher, Role, Unroutable, declare
-from tapewire.broker.topology import ALERTS, INGEST, INGEST_INBOX, Queue, inbox, risk_shard
+from tapewire.broker.topology import (
+    ALERTS,
+    INGEST,
+    INGEST_INBOX,
+    REJECTED,
+    REJECTED_QUEUE,
+    Queue,
+    inbox,
+    risk_shard,
+)
 
 if TYPE_CHECKING:
     from .conftest import Bench
@@ -38,6 +47,21 @@ async def test_same_id_twice_in_flight_is_confirmed_twice(bench: "Bench") -> Non
         )
     )
     assert await bench.depth(INGEST_INBOX.name) == 3
+
+
+async def test_messages_with_the_same_id_keep_their_place(bench: "Bench") -> None:
+    """Two users' alerts may have the same id; neither's wait for the other's confirm."""
+    ids = ["same" if n % 3 else str(n) for n in range(60)]
+    await asyncio.gather(
+        *(
+            bench.publisher.publish(REJECTED, "x", str(n).encode(), type="t", message_id=name)
+            for n, name in enumerate(ids)
+        )
+    )
+    channel = await bench.consume.channel()
+    arrived = [await channel.basic_get(REJECTED_QUEUE.name, no_ack=True) for _ in ids]
+    assert [int(message.body) for message in arrived] == list(range(60))
+    await channel.close()
 
 
 async def test_publishing_while_the_broker_is_away_fails_by_the_deadline(

@@ -137,10 +137,13 @@ class Publisher:
         mandatory: bool,
         message_id: str,
     ) -> None:
-        # aiormq matches a returned message by its id: one id at a time in flight.
+        # aiormq knows a returned message by its id, and only mandatory ones are returned: while one
+        # of them is on its way, nothing else has its id. All others keep their place.
         while (earlier := self._in_flight.get(message_id)) is not None:
             await earlier.wait()
-        done = self._in_flight[message_id] = asyncio.Event()
+        done = asyncio.Event()
+        if mandatory:
+            self._in_flight[message_id] = done
         try:
             async with self._window:
                 channel = await self._open()
@@ -153,8 +156,9 @@ class Publisher:
                     wait=False,
                 )
         finally:
-            del self._in_flight[message_id]
-            done.set()
+            if mandatory:
+                del self._in_flight[message_id]
+                done.set()
 
     async def _open(self) -> Channel:
         # Always through the lock, which is fair: who comes when the channel is just open must not
