@@ -16,7 +16,7 @@ SECRET = "a secret of thirty-two bytes or more"
 
 @pytest.fixture
 def settings(cable: Any) -> IngestSettings:
-    return IngestSettings(amqp_url=cable.url, ingest_confirm_deadline_s=2, drain_timeout_s=5)
+    return IngestSettings(amqp_url=cable.url, ingest_confirm_deadline_s=5, drain_timeout_s=5)
 
 
 @pytest.fixture

@@ -51,6 +51,21 @@ async def test_a_batch_of_a_thousand_is_published_in_order(producer, rabbit, unt
     assert [delivery.message_id for delivery in seen] == [f"t-{n}" for n in range(1000)]
 
 
+async def test_users_whose_events_have_the_same_ids_do_not_disturb_each_others_order(
+    producer, rabbit, until
+):
+    seen = await rabbit.tap("tw.events")
+    alice = numbered(400)
+    bob = [event | {"userId": "bob"} for event in alice[::3]]
+    batch = [event for pair in zip(alice, bob, strict=False) for event in pair] + alice[len(bob) :]
+    response = await producer().post("/v1/events", json=batch)
+    assert set(statuses(response)) == {"accepted"}
+    await until(lambda: len(seen) == len(batch))
+    assert [(d.routing_key[0], d.message_id) for d in seen] == [
+        (event["userId"][0], event["id"]) for event in batch
+    ]
+
+
 async def test_ndjson_is_taken_line_by_line(producer):
     lines = [json.dumps(TRADE), "{oops", json.dumps(TRADE | {"quantity": 0}), "", json.dumps(TRADE)]
     response = await producer().post(

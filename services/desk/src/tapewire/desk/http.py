@@ -17,10 +17,16 @@ from tapewire.contracts import Model
 from tapewire.desk import notifications, preferences, sessions
 from tapewire.desk.ledger import reading
 from tapewire.desk.outbox import Outbox
-from tapewire.service import ApiError
+from tapewire.service import ApiError, ErrorBody
 
 log = logging.getLogger(__name__)
 
+REFUSALS: Final[dict[int | str, dict[str, Any]]] = {
+    401: {"model": ErrorBody, "description": "No token, or one that is not accepted"},
+    403: {"model": ErrorBody, "description": "The token lacks a scope, or may not see that user"},
+    404: {"model": ErrorBody, "description": "There is no such thing for this user"},
+    503: {"model": ErrorBody, "description": "The database is away; try again after `Retry-After`"},
+}
 SEES: Final = Depends(require("session:read"))
 ACTS: Final = Depends(require("session:read", "alerts:ack"))
 
@@ -105,7 +111,7 @@ def _or_unavailable() -> Generator[None]:
 
 def routes(rim: Rim) -> APIRouter:
     """Return the routes."""
-    router = APIRouter(prefix="/v1")
+    router = APIRouter(prefix="/v1", responses=REFUSALS)
     _session_routes(router, rim)
     _notification_routes(router, rim)
     _preference_routes(router, rim)

@@ -29,11 +29,13 @@ def build(settings: IngestSettings, auth: AuthSettings) -> FastAPI:
     consuming = Link(settings.amqp_url, Role.CONSUME, name="ingest")
     publisher = Publisher(
         publishing,
-        window=settings.ingest_window,
+        window=2 * settings.ingest_window,  # the other half is for answers and what is set aside
         deadline_s=settings.ingest_confirm_deadline_s,
     )
     intake = Intake(
-        publisher, Taken(keep=settings.ingest_remember_ids, keep_s=settings.ingest_remember_s)
+        publisher,
+        Taken(keep=settings.ingest_remember_ids, keep_s=settings.ingest_remember_s),
+        window=settings.ingest_window,
     )
     door = amqp.AmqpDoor(intake, publisher)
     inbox = Consumer(

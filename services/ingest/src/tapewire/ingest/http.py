@@ -16,7 +16,7 @@ from tapewire.ingest.batch import MAX_EVENTS, UnreadableBody, read
 from tapewire.ingest.intake import Intake, Result, Status, untaken
 from tapewire.ingest.judgement import Judged, judge
 from tapewire.ingest.openapi import REQUEST_BODY
-from tapewire.service import ApiError, FieldProblem
+from tapewire.service import ApiError, ErrorBody, FieldProblem
 
 RETRY_AFTER_S: Final = 2  # a link that was lost is tried again within 0.2 to 5 s
 
@@ -63,8 +63,12 @@ request are published in its order.
 RESPONSES: Final[dict[int | str, dict[str, Any]]] = {
     200: {"model": Report, "description": "Every event is accepted or a duplicate"},
     207: {"model": Report, "description": "Some events are rejected, the others are taken"},
+    401: {"model": ErrorBody, "description": "No token, or one that is not accepted"},
     403: {"model": FailedReport, "description": "The token lacks a scope"},
-    413: {"description": f"The body is too large, or has more than {MAX_EVENTS} events"},
+    413: {
+        "model": ErrorBody,
+        "description": f"The body is too large, or has more than {MAX_EVENTS} events",
+    },
     422: {"model": FailedReport, "description": "No event is taken; for a batch, none of it"},
     503: {
         "model": FailedReport,

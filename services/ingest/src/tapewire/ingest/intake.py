@@ -49,7 +49,9 @@ class Intake:
     or takes its place if it was not.
 
     Args:
-        publisher: with a window; callers that start in order are published in order.
+        publisher: callers that start in order are published in order.
+        window: confirms on their way. Who waits for a place in it does not use up the deadline of
+            the publisher, so a large batch may take its time while the broker goes on.
         taken: the memory; it is lost with the process, and then who reads the events must know
             a repeated id themselves, as all of Tapewire's readers do.
         clock: seconds that never go back.
@@ -60,9 +62,11 @@ class Intake:
         publisher: Publisher,
         taken: Taken[Identity],
         *,
+        window: int,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._publisher = publisher
+        self._window = asyncio.Semaphore(window)
         self._taken = taken
         self._clock = clock
         self._on_their_way: dict[Identity, asyncio.Future[None]] = {}
@@ -97,15 +101,16 @@ class Intake:
 
     async def _publish(self, event: Event) -> None:
         body = encode(event)
-        for exchange, routing_key in destinations(event):
-            await self._publisher.publish(
-                exchange,
-                routing_key,
-                body,
-                type=event.type,
-                message_id=event.id,
-                timestamp=event.timestamp,
-            )
+        async with self._window:
+            for exchange, routing_key in destinations(event):
+                await self._publisher.publish(
+                    exchange,
+                    routing_key,
+                    body,
+                    type=event.type,
+                    message_id=event.id,
+                    timestamp=event.timestamp,
+                )
 
 
 def untaken(judged: Judged, reason: str) -> Result:
