@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from tapewire.broker import topology
-from tapewire.broker.permissions import GRANTS, USERS, definitions, main, password_hash
+from tapewire.broker.permissions import GRANTS, USERS, definitions, main, password_hash, table
 
 DEFINITIONS = Path(__file__).parents[4] / "infra" / "rabbitmq" / "definitions.json"
+OPERATIONS = Path(__file__).parents[4] / "docs" / "operations.md"
 
 GRANT = {grant.user: grant for grant in GRANTS}
 DECLARED_BY = {
@@ -128,6 +129,11 @@ def test_the_definitions_for_compose_are_the_declared_ones_and_hold_no_password(
     again = "python -m tapewire.broker.permissions > infra/rabbitmq/definitions.json"
     assert DEFINITIONS.read_text() == main([]), f"make it anew: {again}"
     assert "password" not in DEFINITIONS.read_text().replace("rabbit_password_hashing_sha256", "")
+
+
+def test_the_document_for_operators_shows_the_declared_users():
+    again = "python -m tapewire.broker.permissions --table"
+    assert table() in OPERATIONS.read_text(), f"its table is old: {again}"
 
 
 def test_the_hash_is_rabbitmqs_salted_sha256():
