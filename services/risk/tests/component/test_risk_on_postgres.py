@@ -54,7 +54,7 @@ async def test_events_wait_for_a_database_that_is_away(bus, risk, trader, databa
 
 
 async def test_what_the_database_cannot_hold_does_not_hold_up_the_shard(bus, risk, trader):
-    async with risk(risk_shards=1):
+    async with risk():
         await bus.say(
             EmergencyStopRequested(**trader.stamp(), idempotency_key="k", reason="a\x00b"),
             *crossing(trader),
