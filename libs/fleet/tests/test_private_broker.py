@@ -1,3 +1,5 @@
+from concurrent.futures import ThreadPoolExecutor
+
 import aio_pika
 import psutil
 import pytest
@@ -18,6 +20,14 @@ async def test_a_test_gets_an_empty_vhost_with_quorum_queues_and_consistent_hash
         message = await queue.get(timeout=10)
         await message.ack()
     assert message.body == b"kept"
+
+
+def test_callers_at_the_same_instant_are_all_answered(broker):
+    if not hasattr(broker, "eval"):
+        pytest.skip("RabbitMQ is not installed here")
+    with ThreadPoolExecutor(8) as callers:
+        answers = list(callers.map(broker.eval, ["1 + 1"] * 8))
+    assert answers == ["{ok, 2}"] * 8
 
 
 @pytest.mark.skipif(Installation.find() is None, reason="RabbitMQ is not installed here")

@@ -245,9 +245,15 @@ class Node:
             BrokerFailed: the node cannot be reached, or the expression raised.
         """
         address, timeout = f"{LOOPBACK}:{self.dist_port}", str(int(CALL_TIMEOUT_S))
+        # Not `-r`: its random name is seeded with the second, and of two callers who have the same
+        # name the node turns one away.
+        caller = f"tapewire-{secrets.token_hex(6)}"
         try:
             call = subprocess.run(
-                [self.installation.erl_call, "-r", "-address", address, "-timeout", timeout, "-e"],
+                [
+                    *(self.installation.erl_call, "-h", caller, "-address", address),
+                    *("-timeout", timeout, "-e"),
+                ],
                 input=f"{expression}.\n".encode(),
                 env={**os.environ, "HOME": str(self.directory / "home")},
                 capture_output=True,
