@@ -56,7 +56,7 @@ async def fill(publisher: Publisher) -> None:
 
 
 async def play(bench: "Bench", recorder: Recorder) -> None:
-    await fill(bench.publisher)
+    """Consume a queue that was filled before."""
     consumer = BatchConsumer(bench.consume, INGEST_INBOX, recorder, prefetch=16)
     await consumer.start()
     async with asyncio.timeout(60):
@@ -80,6 +80,7 @@ async def until_prefetched(bench: "Bench") -> None:
 async def test_what_has_arrived_is_handled_at_once_in_order(bench: "Bench"):
     recorder = Recorder()
     recorder.hold.clear()
+    await fill(bench.publisher)
     playing = asyncio.create_task(play(bench, recorder))
     await until_prefetched(bench)
     recorder.hold.set()
@@ -90,6 +91,7 @@ async def test_what_has_arrived_is_handled_at_once_in_order(bench: "Bench"):
 
 async def test_nothing_is_handled_ahead_of_a_batch_that_failed(bench: "Bench"):
     recorder = Recorder(fail_once=frozenset({0, 17, 40}))
+    await fill(bench.publisher)
     await play(bench, recorder)
     assert recorder.failed == {0, 17, 40}
     assert recorder.handled == list(range(MESSAGES))
@@ -97,6 +99,7 @@ async def test_nothing_is_handled_ahead_of_a_batch_that_failed(bench: "Bench"):
 
 async def test_the_first_requeue_of_a_batch_ends_it(bench: "Bench"):
     recorder = Recorder(answers={5: Settlement.REQUEUE, 30: Settlement.DEAD_LETTER})
+    await fill(bench.publisher)
     await play(bench, recorder)
     assert recorder.handled == list(range(MESSAGES))
     await until_depth(bench, DEAD_QUEUE.name, 1)
@@ -105,6 +108,7 @@ async def test_the_first_requeue_of_a_batch_ends_it(bench: "Bench"):
 async def test_what_is_not_settled_when_the_connection_breaks_comes_again(bench: "Bench"):
     recorder = Recorder()
     recorder.hold.clear()
+    await fill(bench.publisher)
     playing = asyncio.create_task(play(bench, recorder))
     await until_prefetched(bench)
     bench.cable.cut()
