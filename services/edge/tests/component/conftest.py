@@ -93,7 +93,7 @@ class World:
         self.link = Link(amqp_url, Role.PUBLISH, name="test")
         self.publisher = Publisher(self.link)
 
-    async def edge(self, **settings: Any) -> Edge:
+    async def edge(self, auth: AuthSettings | None = None, **settings: Any) -> Edge:
         chosen = EdgeSettings(
             amqp_url=self.amqp_url,
             edge_tick_s=0.02,
@@ -101,7 +101,7 @@ class World:
             inbox_queue_type=self.queue_type,
             **settings,
         )
-        app = build(chosen, AuthSettings(jwt_secret=SECRET))
+        app = build(chosen, auth or AuthSettings(jwt_secret=SECRET))
         url = await self.stack.enter_async_context(running(app, chosen, **server_options(chosen)))
         edge = Edge(url, app)
         await self.until(lambda: app.state.lifecycle.ready)
