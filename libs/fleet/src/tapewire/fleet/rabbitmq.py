@@ -3,7 +3,8 @@
 The node runs without epmd: Erlang takes its distribution port from `-erl_epmd_port` (OTP 23 and
 later) for listening as well as for connecting, so no daemon is left behind and two fleets never
 meet. RabbitMQ's monitor would start an epmd within a minute all the same (it runs an `erl` with a
-name); `ERL_AFLAGS` forbids that, and `ERL_EPMD_PORT` keeps it from a system's epmd.
+name); `ERL_AFLAGS` forbids that, and `ERL_EPMD_PORT`, a port where nobody listens, keeps it from a
+system's. (The distribution port in its place would do, but makes every boot wait for 10 s.)
 
 Administration goes over that port with `erl_call`, which ships with every Erlang and answers in
 milliseconds where `rabbitmqctl` takes over a second.
@@ -134,6 +135,7 @@ class Node:
     """One private node: its directory, its ports, its administrator. Starting keeps old data.
 
     Attributes:
+        epmd_port: nobody listens there; 0 for a node that is spoken to and not started.
         definitions: imported at every start, before a client is let in: vhosts, users, topology.
     """
 
@@ -143,6 +145,7 @@ class Node:
     admin: Account
     definitions: Mapping[str, Any]
     installation: Installation
+    epmd_port: int = 0
 
     @classmethod
     def create(
@@ -161,11 +164,12 @@ class Node:
         installation = installation or Installation.find()
         if installation is None:
             raise BrokerFailed("rabbitmq-server and erl_call were not found on this machine")
-        amqp_port, dist_port = take(2)
+        amqp_port, dist_port, epmd_port = take(3)
         admin = admin or Account("operator", secrets.token_urlsafe(24))
         if definitions is None:
             definitions = administration(admin)
-        return cls(directory.resolve(), amqp_port, dist_port, admin, definitions, installation)
+        ports = amqp_port, dist_port
+        return cls(directory.resolve(), *ports, admin, definitions, installation, epmd_port)
 
     def url(self, vhost: str = "/", account: Account | None = None) -> str:
         """The AMQP URL of `account` (the administrator when not given) in `vhost`."""
@@ -212,7 +216,7 @@ class Node:
         return clean | {
             "HOME": str(base / "home"),
             "ERL_AFLAGS": "-start_epmd false",
-            "ERL_EPMD_PORT": str(self.dist_port),  # nothing there speaks epmd's protocol
+            "ERL_EPMD_PORT": str(self.epmd_port),
             "ERL_CRASH_DUMP": str(base / "erl_crash.dump"),
             "RABBITMQ_CONF_ENV_FILE": str(base / "no-env.conf"),
             "RABBITMQ_NODENAME": NODE_NAME,
