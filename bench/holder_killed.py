@@ -60,7 +60,7 @@ async def round_of(fleet: dict[str, Any], user: str) -> dict[str, float]:
             sending.append(
                 asyncio.create_task(
                     session.emit_risk_alert(
-                        alert_level="critical",
+                        level="critical",
                         alert_type="loss_limit",
                         message=f"bench {number}",
                         current_value=number,
