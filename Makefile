@@ -7,8 +7,10 @@ MAKEFLAGS += --no-print-directory
 BIN := .venv/bin
 SETUP := infra/setup
 ARGS ?=
-# Tests wait for brokers and processes more than they compute.
-PYTEST := $(BIN)/pytest -n auto --maxprocesses 4 --dist loadfile
+# Tests wait for brokers and processes more than they compute: three workers for a core. Each fleet
+# is one worker's (tests-integration/conftest.py), and so are a file's tests.
+WORKERS ?= 6
+PYTEST := $(BIN)/pytest -n $(WORKERS) --dist loadgroup
 UV_COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header
 
 .PHONY: help
@@ -38,17 +40,18 @@ dashboard: ## Build the dashboard, if its sources changed
 ##@ Check
 
 .PHONY: test
-test: test-process test-containers test-web ## Run all tests, on both engines where this machine has both
+test: dev ## Run all tests, on both engines where this machine has both; ARGS="-k inbox"
+	TAPEWIRE_TEST_ENGINES=process,containers $(PYTEST) $(ARGS)
+	@$(MAKE) test-web
 
 .PHONY: test-process
-test-process: dev ## Run all tests with RabbitMQ and the fleet as local processes; ARGS="-k inbox"
-	$(PYTEST) -m "not containers" libs services examples $(ARGS)
-	TAPEWIRE_TEST_ENGINES=process $(BIN)/pytest -m "not containers" tests-integration $(ARGS)
+test-process: dev ## Run the tests with RabbitMQ and the fleet as local processes; ARGS="-k inbox"
+	TAPEWIRE_TEST_ENGINES=process $(PYTEST) -m "not containers" $(ARGS)
 
 .PHONY: test-containers
-test-containers: dev ## Run the tests that use containers: RabbitMQ 4, the fleet's images
+test-containers: dev ## Run the tests that use containers: RabbitMQ 4, PostgreSQL, the fleet's images
 	$(PYTEST) -m containers libs services $(ARGS)
-	TAPEWIRE_TEST_ENGINES=containers $(BIN)/pytest tests-integration $(ARGS)
+	TAPEWIRE_TEST_ENGINES=containers $(PYTEST) tests-integration $(ARGS)
 
 .PHONY: test-web
 test-web: dev ## Run the tests of the TypeScript SDK and the dashboard

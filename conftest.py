@@ -39,8 +39,24 @@ OWNER_LABEL = "org.tapewire.test-run"  # the pid of the pytest that started a co
 START_TIMEOUT_S = 90.0  # two loaded cores; an image pull comes before it
 
 
+ROOT = Path(__file__).parent
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep a file's tests on one of pytest-xdist's workers, unless they were put elsewhere."""
+    for item in items:
+        if item.get_closest_marker("xdist_group") is None:
+            item.add_marker(pytest.mark.xdist_group(str(item.path.relative_to(ROOT))))
+
+
 class Broker(Protocol):
     """What tests use of a running RabbitMQ."""
+
+    @property
+    def management(self) -> str:
+        """The base URL of the management API."""
+        ...
 
     def url(self, vhost: str = "/") -> str:
         """The administrator's AMQP URL of a vhost."""
@@ -69,6 +85,11 @@ class ContainerBroker:
     http_port: int
     password: str
 
+    @property
+    def management(self) -> str:
+        """The base URL of the management API."""
+        return f"http://{self.host}:{self.http_port}"
+
     def url(self, vhost: str = "/") -> str:
         """The administrator's AMQP URL of a vhost."""
         return f"amqp://tapewire:{self.password}@{self.host}:{self.amqp_port}/{quote(vhost, '')}"
@@ -84,7 +105,7 @@ class ContainerBroker:
 
     def import_definitions(self, document: Mapping[str, Any]) -> None:
         """Imports definitions."""
-        url = f"http://{self.host}:{self.http_port}/api/definitions"
+        url = f"{self.management}/api/definitions"
         answer = httpx.post(url, json=document, auth=("tapewire", self.password), timeout=30)
         answer.raise_for_status()
 
@@ -95,7 +116,7 @@ class ContainerBroker:
         return False
 
     def _request(self, method: str, vhost: str) -> httpx.Response:
-        url = f"http://{self.host}:{self.http_port}/api/vhosts/{quote(vhost, '')}"
+        url = f"{self.management}/api/vhosts/{quote(vhost, '')}"
         return httpx.request(method, url, auth=("tapewire", self.password), timeout=30)
 
 
@@ -149,7 +170,7 @@ def _start_container(directory: Path) -> dict[str, Any]:
         if not psutil.pid_exists(int(stale.labels[OWNER_LABEL])):
             stale.remove(force=True, v=True)
     plugins = directory / "enabled_plugins"
-    plugins.write_text(f"[rabbitmq_management,{','.join(PLUGINS)}].\n")
+    plugins.write_text(f"[{','.join(PLUGINS)}].\n")
     plugins.chmod(0o644)
     directory.chmod(0o755)
     password = secrets.token_urlsafe(24)

@@ -47,10 +47,17 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Give fleets time: the first test's includes the building of images."""
+    """Give fleets time: the first test's includes the building of images. One worker has each."""
     for item in items:
         if HERE in item.path.parents:
             item.add_marker(pytest.mark.timeout(TIMEOUT_S))
+        if (engine := _engine(item)) is not None:
+            item.add_marker(pytest.mark.xdist_group(f"fleet on {engine}"))
+
+
+def _engine(item: pytest.Item) -> str | None:
+    call = getattr(item, "callspec", None)
+    return None if call is None else call.params.get("fleet")
 
 
 @pytest.fixture(scope="session")
