@@ -33,7 +33,9 @@ class Figures:
         self._clock = clock
         self._lines = lines
         self._observed: dict[Metric, Callable[[], float | Readings]] = {
-            metrics.CONNECTIONS: lambda: [(gate.connections, {"transport": "ws"})],
+            metrics.CONNECTIONS: lambda: [
+                (count, {"transport": transport}) for transport, count in gate.connections.items()
+            ],
             metrics.CONNECTIONS_CLOSED: lambda: [
                 (count, {"code": str(int(code))}) for code, count in tally.closed.items()
             ],

@@ -2,11 +2,11 @@
 
 import asyncio
 import logging
+from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final, Literal, TypeAlias
 from urllib.parse import parse_qsl
 
-from starlette.types import Message as AsgiMessage
 from starlette.types import Receive, Scope, Send
 
 from tapewire.auth import Claims, ExpiredToken, KeysUnavailable, TokenError, Verifier
@@ -21,7 +21,7 @@ from tapewire.contracts.frames import (
 )
 from tapewire.edge.clock import Clock
 from tapewire.edge.conduct import Conduct
-from tapewire.edge.connection import Connection, Flusher, Tally
+from tapewire.edge.connection import Connection, Flusher, Tally, Wire
 from tapewire.edge.handshake import is_local, origin_allowed, token_of
 from tapewire.edge.limits import Handshakes
 from tapewire.edge.mailboxes import Mailboxes, TooManyConnections
@@ -33,9 +33,15 @@ from tapewire.service import metrics
 
 log = logging.getLogger(__name__)
 
+Transport: TypeAlias = Literal["ws", "sse", "poll"]
+TRANSPORTS: Final[tuple[Transport, ...]] = ("ws", "sse", "poll")
+
 
 class Gate:
-    """The ASGI application behind `/ws`; also the component that drains connections."""
+    """The ASGI application behind `/ws`; also the component that drains connections.
+
+    What stands in for a WebSocket (``fallback``) opens its connections here, too.
+    """
 
     name = "connections"
 
@@ -59,7 +65,7 @@ class Gate:
         self._tasks = tasks
         self._tally = tally
         self._handshakes = Handshakes(self._limits.handshakes_per_s)
-        self._connections: set[Connection] = set()
+        self._connections: dict[Connection, Transport] = {}
         self._flusher: Flusher | None = None
         self._draining = False
         self._welcomed = metrics.histogram(metrics.WELCOME_LATENCY)
@@ -105,9 +111,12 @@ class Gate:
         return "draining" if self._draining else None
 
     @property
-    def connections(self) -> int:
-        """How many connections are open."""
-        return len(self._connections)
+    def connections(self) -> dict[Transport, int]:
+        """How many connections are open, by transport."""
+        found = dict.fromkeys(TRANSPORTS, 0)
+        for transport in self._connections.values():
+            found[transport] += 1
+        return found
 
     # ASGI
 
@@ -119,9 +128,7 @@ class Gate:
         headers = {k.decode("latin-1"): v.decode("latin-1") for k, v in scope["headers"]}
         address = scope["client"][0] if scope.get("client") else ""
         await receive()  # websocket.connect
-        if not is_local(address) and not self._handshakes.allow(address, self._clock.now()):
-            metrics.counter(metrics.RATE_LIMITED).add(1, {"limit": "handshakes"})
-            log.warning("too many handshakes", extra={"address": address})
+        if not self.allows(address):
             await _deny(send, 429)
             return
         offered: list[str] = scope.get("subprotocols", [])
@@ -131,6 +138,26 @@ class Gate:
                 "subprotocol": SUBPROTOCOL if SUBPROTOCOL in offered else None,
             }
         )
+        connection = self.enter(wire, "ws", address)
+        wire.listener = connection
+        try:
+            if self.admits(connection, headers):
+                await self._converse(connection, headers, scope, offered, receive)
+        finally:
+            connection.ended(1011 if connection.close_code is None else connection.close_code)
+
+    # Steps of a conversation, whatever carries it
+
+    def allows(self, address: str) -> bool:
+        """Return whether one more connection from ``address`` may be opened now."""
+        if is_local(address) or self._handshakes.allow(address, self._clock.now()):
+            return True
+        metrics.counter(metrics.RATE_LIMITED).add(1, {"limit": "handshakes"})
+        log.warning("too many handshakes", extra={"address": address})
+        return False
+
+    def enter(self, wire: Wire, transport: Transport, address: str) -> Connection:
+        """Return a new connection over ``wire``, counted until it is closed."""
         assert self._flusher is not None
         connection = Connection(
             wire,
@@ -141,15 +168,11 @@ class Gate:
             address=address,
             on_close=self._closed,
         )
-        self._connections.add(connection)
-        wire.listener = connection
-        try:
-            if self._admit(connection, headers):
-                await self._converse(connection, headers, scope, offered, receive)
-        finally:
-            connection.ended(1011 if connection.close_code is None else connection.close_code)
+        self._connections[connection] = transport
+        return connection
 
-    def _admit(self, connection: Connection, headers: dict[str, str]) -> bool:
+    def admits(self, connection: Connection, headers: Mapping[str, str]) -> bool:
+        """Return whether it may go on; otherwise it is closed with its code."""
         if self._draining:
             connection.close(CloseCode.DRAINING)
         elif not origin_allowed(headers, self._settings.cors_origins):
@@ -174,7 +197,7 @@ class Gate:
         query = dict(parse_qsl(scope.get("query_string", b"").decode("latin-1")))
         token = token_of(headers, offered)
         if token is not None:
-            await self._authenticate(connection, token, query)
+            await self.authenticate(connection, token, query)
         else:
             deadline_s = self._settings.edge_auth_deadline_s
             connection.remember(
@@ -185,12 +208,13 @@ class Gate:
             if message["type"] == "websocket.disconnect":
                 connection.ended(message.get("code", 1005))
                 return
-            await self._take(connection, message, query)
+            await self.take(connection, message.get("text"), query)
 
-    async def _take(
-        self, connection: Connection, message: AsgiMessage, query: dict[str, str]
+    async def take(
+        self, connection: Connection, text: str | bytes | None, query: dict[str, str]
     ) -> None:
-        for action in connection.session.receive(message.get("text"), self._clock.now()):
+        """Carry out a client's message; one at a time of each connection. None: a binary one."""
+        for action in connection.session.receive(text, self._clock.now()):
             match action:
                 case Say(frame):
                     connection.say(frame)
@@ -209,13 +233,14 @@ class Gate:
                     if asked.resume is not None:
                         given["resume"] = "true" if asked.resume else "false"
                     merged = query | {key: value for key, value in given.items() if value}
-                    await self._authenticate(connection, asked.token, merged)
+                    await self.authenticate(connection, asked.token, merged)
                 case Do(frame):
                     await self._conduct.carry_out(connection, frame)
 
-    async def _authenticate(
+    async def authenticate(
         self, connection: Connection, token: str, options: dict[str, str]
     ) -> None:
+        """Welcome the owner of ``token`` to their mailbox, or close with the reason's code."""
         connection.session.step(Step.TOKEN)
         client = options.get("clientId") or None
         if client is not None and (len(client) > 64 or client in ("all", "-")):
@@ -294,7 +319,7 @@ class Gate:
                 connection.close(CloseCode.INVALID_TOKEN)
 
     def _closed(self, connection: Connection) -> None:
-        self._connections.discard(connection)
+        self._connections.pop(connection, None)
         self._mailboxes.leave(connection)
 
 
