@@ -42,7 +42,7 @@ START_TIMEOUT_S = 90.0  # two loaded cores; an image pull comes before it
 ROOT = Path(__file__).parent
 
 
-@pytest.hookimpl(trylast=True)
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the marks
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Keep a file's tests on one of pytest-xdist's workers, unless they were put elsewhere."""
     for item in items:
