@@ -153,3 +153,32 @@ async def test_edge_that_loses_the_broker_reattaches_without_doubles(world):
     await client.round_trip()
     await client.socket.close()
     await world.empty("inbox.alice")
+
+
+async def test_relays_that_were_lost_are_asked_for_and_order_stands(world, monkeypatch):
+    first, second = await world.edge(), await world.edge()
+    a, b = await world.client(first), await world.client(second)
+    before = [await world.alert(n) for n in range(3)]
+    assert await a.ids(3) == await b.ids(3) == before
+    with monkeypatch.context() as lossy:
+        lossy.setattr(first.app.state.lines.letters._relays, "_put", lambda *_, **__: None)
+        lost = [await world.alert(n) for n in range(3, 6)]
+        assert await a.ids(3) == lost
+    after = [await world.alert(n) for n in range(6, 9)]
+    assert await b.ids(6) == lost + after
+    await b.quiet(0.2)
+
+
+async def test_relays_lost_with_the_connection_are_asked_for_when_it_is_back(world, monkeypatch):
+    first, second = await world.edge(), await world.edge()
+    a, b = await world.client(first), await world.client(second)
+    before = await world.alert(0)
+    assert await a.ids(1) == await b.ids(1) == [before]
+    with monkeypatch.context() as lossy:
+        lossy.setattr(first.app.state.lines.letters._relays, "_put", lambda *_, **__: None)
+        lost = [await world.alert(n) for n in range(1, 4)]
+        assert await a.ids(3) == lost
+    publishing = first.app.state.links.publishing
+    await (await publishing.connected()).transport.connection.close()
+    assert await b.ids(3) == lost
+    await b.quiet(0.2)

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from tapewire.edge.effects import (
+    Ask,
     Copy,
     Kind,
     Parcel,
@@ -111,12 +112,102 @@ def test_relays_wait_for_the_holders_answer():
     assert sends(tray.copy(parcel(4), 0)) == [("a", "4")]
 
 
-def test_own_delivery_ends_the_wait():
+def test_holder_to_be_shows_what_the_broker_brings_and_not_what_was_kept():
     tray = opened()
+    tray.join("a", 0)
+    tray.hold_back()
+    tray.copy(parcel(2), 0)
+    brought = [e for n in (1, 2, 3) for e in tray.deliver(parcel(n), n, 0)]
+    assert sends(brought) == [("a", "1"), ("a", "2"), ("a", "3")]
+
+
+def test_own_delivery_of_a_recent_message_ends_the_wait():
+    tray = opened(Kind.RECENT)
     tray.join("a", 0)
     tray.hold_back()
     tray.copy(parcel(1), 0)
     assert sends(tray.deliver(parcel(2), 1, 0)) == [("a", "1"), ("a", "2")]
+
+
+def test_what_was_acked_while_it_was_kept_is_not_shown():
+    tray = opened()
+    tray.join("a", 0)
+    tray.hold_back()
+    tray.copy(parcel(1), 0)
+    tray.ack(["1"], 0)
+    assert sends(tray.release(0)) == []
+
+
+def test_older_wait_does_not_end_a_newer_one():
+    tray = opened()
+    tray.join("a", 0)
+    older = tray.hold_back()
+    tray.copy(parcel(1), 0)
+    newer = tray.hold_back()
+    assert tray.release(0, older) == []
+    assert sends(tray.release(0, newer)) == [("a", "1")]
+
+
+# Relays that are missed
+
+
+def told(tray, number, teller="edge-1.1", **more):
+    return tray.copy(parcel(number), 0, teller=teller, number=number, **more)
+
+
+def test_holder_counts_what_it_delivers_whoever_listens():
+    tray = opened()
+    tray.deliver(parcel("a"), 1, 0)
+    tray.peers.add("edge-2")
+    copy = next(e for e in tray.deliver(parcel("b"), 2, 0) if isinstance(e, Copy))
+    assert (copy.number, tray.told_so_far) == (2, 2)
+
+
+def test_relays_without_a_gap_ask_nothing():
+    tray = opened()
+    tray.join("a", 0)
+    assert [sends(told(tray, n)) for n in (1, 2)] == [[("a", "1")], [("a", "2")]]
+
+
+def test_missed_relay_has_the_holder_asked_and_the_newer_one_wait():
+    tray = opened()
+    tray.join("a", 0)
+    told(tray, 1)
+    assert told(tray, 4) == [Ask()]
+    assert told(tray, 5) == []
+    answered = [e for n in (1, 2, 3, 4, 5) for e in tray.answer(parcel(n), 0)]
+    assert sends(answered) == [("a", "2"), ("a", "3"), ("a", "4"), ("a", "5")]
+    assert tray.release(0) == []
+    assert sends(told(tray, 6)) == [("a", "6")]
+
+
+def test_unknown_holder_that_begins_in_the_middle_is_asked():
+    tray = opened()
+    told(tray, 1)
+    assert told(tray, 7, teller="edge-3.9") == [Ask()]
+
+
+def test_answer_tells_how_far_its_holder_is():
+    tray = opened()
+    tray.join("a", 0)
+    assert tray.hears_nobody
+    tray.in_step("edge-1.1", 6)
+    assert sends(told(tray, 7)) == [("a", "7")]
+
+
+def test_mark_beyond_what_was_heard_asks_and_one_that_was_heard_does_not():
+    tray = opened()
+    told(tray, 1)
+    assert tray.mark("edge-1.1", 1) == []
+    assert tray.mark("edge-1.1", 3) == [Ask()]
+
+
+def test_repetition_is_not_counted_and_a_holder_is_not_asked_by_a_holder():
+    tray = opened()
+    told(tray, 1)
+    tray.copy(parcel(1), 0, repeat=True, teller="edge-1.1")
+    tray.deliver(parcel(2), 1, 0)
+    assert Ask() not in told(tray, 9)
 
 
 def test_unacked_is_shown_again_with_a_mark_and_relayed_as_a_repetition():

@@ -51,10 +51,19 @@ class Settle(NamedTuple):
 
 
 class Copy(NamedTuple):
-    """Relay a message to the user's other edges; ``repeat``: they showed it, nobody acked it."""
+    """Relay a message to the user's other edges.
+
+    ``repeat``: they showed it, nobody acked it. ``number``: counted from 1 by the tray, so that
+    who misses one knows; repetitions have none.
+    """
 
     parcel: Parcel
     repeat: bool = False
+    number: int = 0
+
+
+class Ask(NamedTuple):
+    """Relays were missed: ask the holder what it holds. What it relays meanwhile is kept."""
 
 
 class TellAcked(NamedTuple):
@@ -70,5 +79,5 @@ class RelayAcked(NamedTuple):
     ids: tuple[str, ...]
 
 
-Effect: TypeAlias = Send | Settle | Copy | TellAcked | RelayAcked
+Effect: TypeAlias = Send | Settle | Copy | Ask | TellAcked | RelayAcked
 Interested: TypeAlias = Callable[[Member, Parcel], bool]

@@ -1,6 +1,7 @@
 """What other edges say about this edge's lines, and what this edge says of them."""
 
 from collections.abc import Callable
+from typing import Final
 
 from tapewire.edge.clock import Clock
 from tapewire.edge.effects import Effect
@@ -8,6 +9,8 @@ from tapewire.edge.line import Line
 from tapewire.edge.mailbox_state import JOINABLE
 from tapewire.edge.relay import Note, Relays
 from tapewire.edge.tray import HOLD_BACK_S
+
+ASK_WITHIN_S: Final = 1.0  # relays were lost: something is amiss, and order is worth a second
 
 
 class Letters:
@@ -41,12 +44,25 @@ class Letters:
     def announce(self, line: Line, client: str | None = None) -> None:
         """Say that a line is open here. Relays wait for the holder's answer, at most 250 ms."""
         if line.shared:
-            line.tray.hold_back()
-            self._clock.after(
-                HOLD_BACK_S,
-                lambda: self._perform(line, line.tray.release(self._clock.now())),
-            )
+            self._wait(line, HOLD_BACK_S)
         self._relays.opened(line.word, [line.name], client)
+
+    def ask(self, line: Line) -> None:
+        """Ask who holds messages of a line to say which, because relays of them were lost."""
+        line.expected = len(line.tray.peers)
+        self._wait(line, ASK_WITHIN_S)
+        self._relays.opened(line.word, [line.name], None)
+
+    def mark(self, line: Line) -> None:
+        """Say how far this edge has relayed: what it said last may be lost."""
+        if line.shared and line.tray.peers and line.tray.told_so_far:
+            self._relays.mark(line.word, line.name, at=(line.epoch, line.tray.told_so_far))
+
+    def _wait(self, line: Line, for_s: float) -> None:
+        wait = line.tray.hold_back()
+        self._clock.after(
+            for_s, lambda: self._perform(line, line.tray.release(self._clock.now(), wait))
+        )
 
     def closed(self, line: Line) -> None:
         """Say that a line is closed here."""
@@ -67,6 +83,9 @@ class Letters:
     def _take(self, note: Note, line: Line) -> None:
         now = self._clock.now()
         tray = line.tray
+        if note.word == "asked":  # by `tapewire inbox`, which is no edge: nothing is relayed to it
+            self._answer(line, note.node)
+            return
         if note.word == "closed":
             tray.peers.discard(note.node)
             line.answered.set()  # the holder that was asked has gone
@@ -77,23 +96,37 @@ class Letters:
         elif note.word == "acked":
             self._perform(line, tray.ack(note.ids, now))
         elif note.end:
-            line.expected -= 1
-            if note.holder:
-                tray.skip = 0
-            if note.holder or line.expected <= 0:  # all who consume it have answered
-                self._perform(line, tray.release(now))
-                line.answered.set()
+            self._take_end(note, line)
         elif note.parcel is not None:
             self.copies_in += 1
             tray.skip = 0  # another edge is the holder: what was to be skipped was its to skip
             if note.to:
                 self._perform(line, tray.answer(note.parcel, now))
             else:
-                self._perform(line, tray.copy(note.parcel, now, repeat=note.again))
+                teller, number = note.at
+                self._perform(
+                    line,
+                    tray.copy(note.parcel, now, repeat=note.again, teller=teller, number=number),
+                )
+
+    def _take_end(self, note: Note, line: Line) -> None:
+        tray = line.tray
+        if not note.to:
+            self._perform(line, tray.mark(*note.at))
+            return
+        line.expected -= 1
+        if note.holder:
+            tray.skip = 0
+        if note.holder or tray.hears_nobody:
+            tray.in_step(*note.at)
+        if note.holder or line.expected <= 0:  # all who consume it have answered
+            self._perform(line, tray.release(self._clock.now()))
+            line.answered.set()
 
     def _answer(self, line: Line, node: str) -> None:
         holder = line.tray.is_holder
         if holder:
             for held in line.tray.held:
                 self._relays.copy(line.word, line.name, held.parcel, to=node)
-        self._relays.end(line.word, line.name, to=node, holder=holder)
+        at = (line.epoch, line.tray.told_so_far)
+        self._relays.end(line.word, line.name, to=node, holder=holder, at=at)

@@ -29,6 +29,7 @@ class Line:
         expected: how many edges consumed it when this one asked who holds what.
         asked: it was consumed elsewhere then.
         answered: its holder has told, or all of them have.
+        epoch: tells this opening of the line from others of this edge.
         released: nothing of it is left on this edge.
         lock: held while it is looked up, consumed or released; one at a time.
         waiting: how many messages its queue had ready when it was last looked at.
@@ -43,6 +44,7 @@ class Line:
         self.kind = kind
         self.lane = lane
         self.shared = shared
+        self.epoch = next(_numbers)
         self.tray = Tray(queue.name, kind, _interested)
         self.claims: set[Connection] = set()
         self.ready = asyncio.Event()

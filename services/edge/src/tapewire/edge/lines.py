@@ -23,6 +23,7 @@ from tapewire.edge.admin import Admin
 from tapewire.edge.clock import Clock
 from tapewire.edge.connection import Connection
 from tapewire.edge.effects import (
+    Ask,
     Copy,
     Effect,
     Kind,
@@ -91,6 +92,7 @@ class Lines:
         )
         self._handover = Handover(admin, clock)
         node.on_up.append(self._announce)
+        relays.on_back = self._mark
 
     def __iter__(self) -> Iterator[Line]:
         """Iterate over the lines."""
@@ -220,6 +222,12 @@ class Lines:
             if line.shared and line.tray.state in JOINABLE and line.ready.is_set():
                 self.letters.announce(line)
 
+    def _mark(self) -> None:
+        """Relays pass again: what was relayed last may be lost, and nothing newer tells of it."""
+        for line in self:
+            if line.tray.is_holder:
+                self.letters.mark(line)
+
     async def _release(self, line: Line) -> None:
         async with line.lock:
             await self._handover.give_back(line)
@@ -297,8 +305,11 @@ class Lines:
                     _connection(member).deliver(line.kind, parcel, message, number)
                 case Settle():
                     self._settle(line, effect)
-                case Copy(parcel, repeat):
-                    self._relays.copy(line.word, line.name, parcel, again=repeat)
+                case Copy(parcel, repeat, number):
+                    at = (line.epoch, number)
+                    self._relays.copy(line.word, line.name, parcel, at=at, again=repeat)
+                case Ask():
+                    self.letters.ask(line)
                 case TellAcked(member, ids):
                     _connection(member).tell_acked(ids)
                 case RelayAcked(ids):

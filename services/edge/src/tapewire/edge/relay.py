@@ -2,20 +2,24 @@
 
     <user>.opened   trays, client             these are open here: who holds messages of one, answer
     <user>.copy     tray, id, exchange, …     the holder shows this message (the body); ``again``:
-                                              nobody acknowledged it; ``to``: an answer to one edge
-    <user>.copy     tray, to, end, holder     the answer is complete
+                                              nobody acknowledged it; ``to``: an answer to one edge;
+                                              ``at``: the holder's count of what it relays
+    <user>.copy     tray, to, end, holder     the answer is complete; without ``to``: all that was
+                                              relayed so far, up to ``at``, should be there
     <user>.acked    tray                      these ids (the body, JSON) were acknowledged here
     <user>.closed   tray                      this tray is closed here
+    <user>.asked    trays                     an operator looks: who holds messages of one, answer
 
 All of one edge are published on one AMQP channel, in order, without confirms: whatever is lost here
-is still on the broker, in its tray, and is shown again by the holder's next repetition.
+is still on the broker, in its tray. Who misses a number asks the holder; when the broker was out of
+reach, the holder says how far it was.
 """
 
 import asyncio
 import json
 import logging
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, Final, NamedTuple
 
 from aiormq import spec
@@ -46,6 +50,7 @@ class Note(NamedTuple):
     again: bool = False
     end: bool = False
     holder: bool = False
+    at: tuple[str, int] = ("", 0)
 
 
 def binding(user_word: str) -> Binding:
@@ -84,10 +89,17 @@ def read(message: DeliveredMessage) -> Note | None:
             again=bool(headers.get("again")),
             end=bool(headers.get("end")),
             holder=bool(headers.get("holder")),
+            at=_count_of(headers),
         )
     except (KeyError, ValueError, AttributeError, TypeError) as error:
         log.warning("a relay makes no sense: %r", error)
         return None
+
+
+def _count_of(headers: dict[str, Any]) -> tuple[str, int]:
+    """Return whose count it is, edge and opening of the tray, and the number."""
+    epoch, _, number = str(headers.get("at", "")).partition(".")
+    return f"{headers['node']}.{epoch}", int(number or 0)
 
 
 class Relays:
@@ -105,7 +117,11 @@ class Relays:
         self._due: deque[tuple[str, bytes, dict[str, Any], str]] = deque()
         self._channel: AbstractChannel | None = None
         self._flushing: asyncio.Task[None] | None = None
+        self._was_open = False
+        self.on_back: Callable[[], None] | None = None
+        """Called when relays pass again, and the last ones before may be lost."""
         self.sent = 0
+        link.on_up(self._back)
 
     def opened(self, user: str, trays: Iterable[str], client: str | None) -> None:
         """Say that trays were opened here, and by which named client."""
@@ -120,7 +136,14 @@ class Relays:
         self._put(user, "acked", [tray], json.dumps(ids).encode())
 
     def copy(
-        self, user: str, tray: str, parcel: Parcel, *, to: str = "", again: bool = False
+        self,
+        user: str,
+        tray: str,
+        parcel: Parcel,
+        *,
+        at: tuple[int, int] = (0, 0),
+        to: str = "",
+        again: bool = False,
     ) -> None:
         """Pass a message on, to all edges or, as an answer, to one."""
         self.sent += 1
@@ -136,11 +159,20 @@ class Relays:
             re=parcel.redelivered,
             again=again,
             to=to,
+            at=_at(at),
         )
 
-    def end(self, user: str, tray: str, *, to: str, holder: bool) -> None:
+    def end(self, user: str, tray: str, *, to: str, holder: bool, at: tuple[int, int]) -> None:
         """Say that an answer is complete."""
-        self._put(user, "copy", [tray], to=to, end=True, holder=holder)
+        self._put(user, "copy", [tray], to=to, end=True, holder=holder, at=_at(at))
+
+    def mark(self, user: str, tray: str, *, at: tuple[int, int]) -> None:
+        """Say how far this edge has relayed."""
+        self._put(user, "copy", [tray], end=True, holder=True, at=_at(at))
+
+    async def _back(self) -> None:
+        if self._was_open and self.on_back is not None:
+            self.on_back()
 
     def _put(
         self,
@@ -163,6 +195,7 @@ class Relays:
             if self._channel is None or self._channel.is_closed:
                 self._channel = None
                 self._channel = await self._link.channel(timeout_s=5.0)
+                self._was_open = True
             while self._due:
                 key, body, headers, type_ = self._due.popleft()
                 await self._channel.basic_publish(
@@ -177,3 +210,7 @@ class Relays:
         except (*CONNECTION_ERRORS, BrokerError) as error:
             log.info("%d relays dropped: %s", len(self._due), error)
             self._due.clear()
+
+
+def _at(count: tuple[int, int]) -> str:
+    return "{}.{}".format(*count)

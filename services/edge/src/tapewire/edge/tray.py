@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from tapewire.edge.effects import (
+    Ask,
     Copy,
     Effect,
     Interested,
@@ -72,6 +73,9 @@ class Tray:
         self._acked = Ledger()
         self._number = 0
         self._held_back: list[Parcel] | None = None
+        self._told = 0  # what this edge delivered as the holder, relayed or not
+        self._teller = ""  # the holder that was heard last, and how far
+        self._heard = 0
 
     # What there is
 
@@ -135,7 +139,7 @@ class Tray:
             return [Settle(tag, now)]
         if parcel.id in self._acked:
             return [Settle(tag, now)]
-        effects = self.release(now)
+        effects = self._kept_as_holder(now)
         if (held := self._held.get(parcel.id)) is not None:
             # Shown before: as another holder's copy, or by this edge before it lost the broker.
             earlier, held.tag, held.tagged_at = held.tag, tag, now
@@ -147,17 +151,29 @@ class Tray:
         if self.kind is Kind.RECENT and parcel.id in self._sent:
             return [*effects, Settle(tag, now)]
         effects += self._show(parcel, tag, now)
+        self._told += 1
         if self.peers:
-            effects.append(Copy(parcel))
+            effects.append(Copy(parcel, number=self._told))
         return effects
 
-    def copy(self, parcel: Parcel, now: float, *, repeat: bool = False) -> list[Effect]:
-        """The holder relayed a message: new, or (``repeat``) once more for want of an ack."""
+    def copy(
+        self, parcel: Parcel, now: float, *, repeat: bool = False, teller: str = "", number: int = 0
+    ) -> list[Effect]:
+        """The holder relayed a message: new, or (``repeat``) once more for want of an ack.
+
+        Args:
+            parcel: the message.
+            now: seconds.
+            repeat: it was relayed before.
+            teller: which holder's count ``number`` is of; no number, no count.
+            number: of this relay.
+        """
+        asks = self.told(teller, number) if number else []
         if parcel.id in self._acked:
-            return [RelayAcked((parcel.id,))]  # the holder has not heard of it
+            return [*asks, RelayAcked((parcel.id,))]  # the holder has not heard of it
         if self._held_back is not None:
             self._held_back.append(parcel)
-            return []
+            return asks
         return self._take_copy(parcel, now, repeat=repeat)
 
     def ack(self, ids: Iterable[str], now: float, by: Member | None = None) -> list[Effect]:
@@ -249,9 +265,45 @@ class Tray:
 
     # Other edges
 
-    def hold_back(self) -> None:
-        """Keep relays until the holder has answered: what it holds is older."""
-        self._held_back = []
+    @property
+    def told_so_far(self) -> int:
+        """How many messages this edge delivered as the holder."""
+        return self._told
+
+    @property
+    def hears_nobody(self) -> bool:
+        """Whether no holder has told this edge yet how far it is."""
+        return not self._teller
+
+    def told(self, teller: str, number: int) -> list[Effect]:
+        """A holder says how far it is. If something before was missed, it is asked.
+
+        Without that, a relay that got lost would be shown by its repetition, behind newer ones.
+        """
+        expected = self._heard + 1 if teller == self._teller else 1
+        self.in_step(teller, number)
+        if number <= expected or self._held_back is not None or self.is_holder:
+            return []
+        self.hold_back()
+        return [Ask()]
+
+    def mark(self, teller: str, number: int) -> list[Effect]:
+        """A holder says that ``number`` was the last one that it relayed."""
+        asks = self.told(teller, number + 1) if number else []
+        self.in_step(teller, number)
+        return asks
+
+    def in_step(self, teller: str, number: int) -> None:
+        """Everything up to ``number`` of a holder's count is known here."""
+        self._teller, self._heard = teller, number
+
+    def hold_back(self) -> list[Parcel]:
+        """Keep relays until the holder has answered: what it holds is older.
+
+        Return what stands for this wait, for `release`.
+        """
+        self._held_back = list(self._held_back or ())
+        return self._held_back
 
     def answer(self, parcel: Parcel, now: float) -> list[Effect]:
         """The holder's answer to ``opened``: a message that it holds.
@@ -262,10 +314,31 @@ class Tray:
             return [RelayAcked((parcel.id,))]
         return self._take_copy(parcel, now)
 
-    def release(self, now: float) -> list[Effect]:
-        """The answer is complete, or its time is up: relays go on, those kept first."""
+    def release(self, now: float, wait: list[Parcel] | None = None) -> list[Effect]:
+        """The answer is complete, or its time is up: relays go on, those kept first.
+
+        With ``wait``, what `hold_back` returned, only if that wait still lasts.
+        """
+        if wait is not None and wait is not self._held_back:
+            return []
         kept, self._held_back = self._held_back, None
-        return [effect for parcel in kept or () for effect in self._take_copy(parcel, now)]
+        return [
+            effect
+            for parcel in kept or ()
+            if parcel.id not in self._acked
+            for effect in self._take_copy(parcel, now)
+        ]
+
+    def _kept_as_holder(self, now: float) -> list[Effect]:
+        """What becomes of kept relays when the broker delivers to this edge.
+
+        An inbox's come from the broker too, and in their place among what was missed. A recent
+        tray's may be settled by now.
+        """
+        if self.kind is Kind.RECENT:
+            return self.release(now)
+        self._held_back = None
+        return []
 
     def laggards(self) -> list[Member]:
         """Return the connections that keep the oldest recent message from being settled."""
