@@ -55,7 +55,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10_000))
     parser.add_argument("--repeat", type=int, default=1, help="the faults, so many times")
     parser.add_argument("--crowd", type=int, default=2, help="users of each sort")
-    parser.add_argument("--keep", type=Path, help="directory for logs and stores, not removed")
+    parser.add_argument("--keep", type=Path, help="directory for logs and records")
     parser.add_argument("--list", action="store_true", help="name the faults, and end")
     arguments = parser.parse_args()
     if arguments.list:
@@ -91,6 +91,8 @@ async def _strike(fleet, directory, faults, arguments) -> campaign.Outcome:
     try:
         return await campaign.run(world, faults * arguments.repeat, seed=arguments.seed)
     finally:
+        if arguments.keep:
+            world.book.dump(directory / "book.jsonl")
         await world.close()
 
 

@@ -1,8 +1,10 @@
 """The records of a campaign, kept in memory as they are made."""
 
+import json
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from pathlib import Path
 from time import monotonic
 
 from faults.audit import Device, Handled, Sent, Verdict, audit
@@ -60,6 +62,12 @@ class Book:
                 lines.append(f"{id_} confirmed at {alert.confirmed_at}")
                 lines += [f"    {h.at:.3f} {h.device.name}" for h in self._handled if h.id == id_]
         return lines
+
+    def dump(self, path: Path) -> None:
+        """Write everything down, in the order of time, one JSON list a line."""
+        rows = [(a.confirmed_at or 0.0, "confirmed", a.id) for a in self._sent.values()]
+        rows += [(h.at, h.device.name, h.id) for h in self._handled]
+        path.write_text("".join(json.dumps(row) + "\n" for row in sorted(rows)))
 
     @property
     def users(self) -> Iterable[str]:

@@ -4,7 +4,6 @@ import asyncio
 import logging
 import sys
 from collections.abc import Iterable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from random import Random
 
@@ -66,7 +65,7 @@ async def _round(world: World, fault: Fault, rng: Random, settle_s: float) -> Ro
     try:
         async with fault.setting(world) as setting:
             world.begin()
-            with suppress(TimeoutError):
+            try:
                 async with asyncio.timeout(ROUND_DEADLINE_S):
                     await asyncio.sleep(CALM_S)
                     for _ in range(fault.times):
@@ -74,6 +73,8 @@ async def _round(world: World, fault: Fault, rng: Random, settle_s: float) -> Ro
                         await fault.strike(world, rng, setting)
                         struck += 1
                     await asyncio.sleep(CALM_S)
+            except TimeoutError as error:
+                print(f"{fault.name}: cut short: {error}", file=sys.stderr)
     except Absent as error:
         absent = str(error)
     await world.settle(mark, deadline_s=settle_s)

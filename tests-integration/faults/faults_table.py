@@ -173,8 +173,8 @@ FAULTS = (
     Fault("edge SIGTERM", _signal(SIGTERM, *EDGES)),
     Fault("ingest SIGTERM", _signal(SIGTERM, "ingest")),
     Fault("desk SIGTERM", _signal(SIGTERM, "desk")),
-    Fault("risk, market kill -9", _signal(SIGKILL, "risk", "market")),
-    Fault("risk, market SIGTERM", _signal(SIGTERM, "risk", "market"), times=2),
+    Fault("risk or market kill -9", _signal(SIGKILL, "risk", "market")),
+    Fault("risk or market SIGTERM", _signal(SIGTERM, "risk", "market"), times=2),
     Fault("any kill -9", _signal(SIGKILL, *SERVICES), times=8, apart_s=1.0),
     Fault("broker connections cut", _cut, times=16, apart_s=1.0, setting=_broker_cables),
     Fault("broker out of reach", _unplug, times=5, apart_s=2.0, setting=_broker_cables),
@@ -190,7 +190,7 @@ FAULTS = (
     Fault("reconnecting every 50 ms", _flap, times=4, apart_s=0.2),
     Fault("users never seen", _newcomer, times=8, apart_s=0.2),
     Fault("200 redeliveries", _redeliver, times=1),
-    Fault("disk full (desk, risk)", _fill_disk, times=3, setting=_full_disk),
+    Fault("disk full", _fill_disk, times=3, setting=_full_disk),
     Fault("rolling restart", _restart_all, times=1),
 )
 
