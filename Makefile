@@ -8,9 +8,9 @@ BIN := .venv/bin
 SETUP := infra/setup
 ARGS ?=
 # Tests wait for brokers and processes more than they compute: three workers for a core. Each fleet
-# is one worker's (tests-integration/conftest.py), and so are a file's tests.
+# is one worker's, and so are a file's tests (conftest.py).
 WORKERS ?= 6
-PYTEST := $(BIN)/pytest -n $(WORKERS) --dist loadgroup
+PYTEST := $(BIN)/pytest -n $(WORKERS) --dist loadfile
 UV_COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header
 
 .PHONY: help

@@ -16,6 +16,7 @@ import contextlib
 import functools
 import json
 import os
+import re
 import secrets
 import subprocess
 import sys
@@ -30,6 +31,7 @@ import httpx
 import psutil
 import pytest
 from filelock import FileLock
+from xdist.scheduler import LoadFileScheduling
 
 from tapewire.fleet.private_broker import attach
 from tapewire.fleet.rabbitmq import PLUGINS, Installation
@@ -39,15 +41,20 @@ OWNER_LABEL = "org.tapewire.test-run"  # the pid of the pytest that started a co
 START_TIMEOUT_S = 90.0  # two loaded cores; an image pull comes before it
 
 
-ROOT = Path(__file__).parent
+class Scheduling(LoadFileScheduling):
+    """Gives each of pytest-xdist's workers whole files, and one of them each engine's fleet."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        if nodeid.startswith("tests-integration/"):
+            for engine in ("process", "containers"):
+                if re.search(rf"[\[-]{engine}[\]-]", nodeid):
+                    return f"fleet on {engine}"
+        return super()._split_scope(nodeid)
 
 
-@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the marks
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep a file's tests on one of pytest-xdist's workers, unless they were put elsewhere."""
-    for item in items:
-        if item.get_closest_marker("xdist_group") is None:
-            item.add_marker(pytest.mark.xdist_group(str(item.path.relative_to(ROOT))))
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Scheduling:
+    """Distribute tests over workers; `tests-integration` has a fleet for each engine."""
+    return Scheduling(config, log)
 
 
 class Broker(Protocol):

@@ -46,19 +46,11 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("fleet", _engines(metafunc.config), indirect=True, scope="session")
 
 
-@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the marks
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Give fleets time: the first test's includes the building of images. One worker has each."""
+    """Give fleets time: the first test's includes the building of images."""
     for item in items:
         if HERE in item.path.parents:
             item.add_marker(pytest.mark.timeout(TIMEOUT_S))
-        if (engine := _engine(item)) is not None:
-            item.add_marker(pytest.mark.xdist_group(f"fleet on {engine}"))
-
-
-def _engine(item: pytest.Item) -> str | None:
-    call = getattr(item, "callspec", None)
-    return None if call is None else call.params.get("fleet")
 
 
 @pytest.fixture(scope="session")
