@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from sqlalchemy import text
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from tapewire.broker import Delivery, Settlement
@@ -23,6 +23,9 @@ BATCH: Final = 128  # events in one commit: a flush to the disk costs more than 
 PREFETCH: Final = 2 * BATCH  # the next batch is here when this one is committed
 TRIES: Final = 3  # of one event by itself, while the database answers; then it is set aside
 
+OWN_STATES: Final = frozenset({"08", "53", "55", "57", "58"})
+"""Classes of SQLSTATE that are the server's trouble: connection, resources, operator, system."""
+
 Waiting = tuple[Entry, asyncio.Future[Settlement]]
 
 
@@ -30,8 +33,9 @@ class Scribe:
     """Enters what comes in, in order of arrival, as many at a time as are waiting.
 
     The handler returns once the transaction with its event is committed. When the database is
-    away, everything comes again; when it refuses a batch, its events are entered one by one, and
-    the one that it still refuses goes to `tw.dead`, so that it does not stop those behind it.
+    away, or has no room, everything comes again; when it refuses a batch, its events are entered
+    one by one, and the one that it still refuses goes to `tw.dead`, so that it does not stop those
+    behind it.
     """
 
     name = "scribe"
@@ -89,7 +93,7 @@ class Scribe:
         try:
             await self._commit(entries)
         except Exception as error:
-            if not await self._answers():
+            if _is_the_databases_own(error) or not await self._answers():
                 log.warning("events not entered: %s", error)
                 return [Settlement.REQUEUE] * len(batch)
             log.warning("batch refused, entering one by one: %s", error)
@@ -100,8 +104,8 @@ class Scribe:
         for _ in range(TRIES):
             try:
                 await self._commit([entry])
-            except Exception:
-                if not await self._answers():
+            except Exception as error:
+                if _is_the_databases_own(error) or not await self._answers():
                     return Settlement.REQUEUE
                 log.exception("event refused by the database", extra={"type": entry.type})
             else:
@@ -124,3 +128,11 @@ class Scribe:
         except (SQLAlchemyError, OSError, TimeoutError):
             return False
         return True
+
+
+def _is_the_databases_own(error: Exception) -> bool:
+    """Return whether the trouble is the database's, such as a full disk, and not the event's."""
+    if isinstance(error, OperationalError):  # SQLite's: full, locked, I/O error
+        return True
+    state = str(getattr(error.orig, "sqlstate", "")) if isinstance(error, DBAPIError) else ""
+    return state[:2] in OWN_STATES
