@@ -77,6 +77,20 @@ format: dev ## Format the code, mend what can be mended
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+##@ Measure
+
+.PHONY: bench
+bench: dev bench-peers ## Measure every figure beside the peers (long; an idle machine); ARGS="--only fan-out"
+	$(BIN)/python -m bench $(ARGS)
+
+.PHONY: bench-quick
+bench-quick: dev ## Measure what takes two minutes, as ratios to a plain broadcast; ARGS="--runs 5"
+	$(BIN)/python -m bench --quick $(ARGS)
+
+.PHONY: bench-peers
+bench-peers: dev
+	@$(SETUP) bench
+
 ##@ Keep
 
 .PHONY: dev
@@ -87,6 +101,7 @@ dev:
 lock: dev ## Write the lock files anew from pyproject.toml; UPGRADE=1 takes the newest versions
 	$(UV_COMPILE) $(if $(UPGRADE),--upgrade) --extra fleet -o requirements.lock pyproject.toml
 	$(UV_COMPILE) $(if $(UPGRADE),--upgrade) --extra fleet --group dev -c requirements.lock -o requirements-dev.lock pyproject.toml
+	$(UV_COMPILE) $(if $(UPGRADE),--upgrade) --group bench -c requirements-dev.lock -o requirements-bench.lock pyproject.toml
 	$(UV_COMPILE) $(if $(UPGRADE),--upgrade) --group setup -o requirements-setup.lock
 
 .PHONY: clean

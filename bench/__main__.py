@@ -1,0 +1,65 @@
+"""``python -m bench``: run benchmarks, print a table, keep the figures in ``bench/results``.
+
+python -m bench --list
+python -m bench --quick
+python -m bench --only fan-out,market --runs 3
+"""
+
+import argparse
+import asyncio
+import sys
+import time
+
+from bench import machine, report
+from bench.figures import Figure
+from bench.scenarios import ALL
+from bench.scenarios.scenario import Options
+
+
+def main() -> int:
+    """Run what was asked for; 0 also when goals were missed: the table says so."""
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="what takes two minutes in all")
+    parser.add_argument("--only", help="scenarios, comma-separated")
+    parser.add_argument("--list", action="store_true", help="name the scenarios")
+    parser.add_argument("--runs", type=int, help="of each measurement")
+    parser.add_argument("--seconds", type=float, help="of each run")
+    parser.add_argument("--connections", type=int, help="of a fan-out")
+    parser.add_argument("--keep", action="store_true", help="write bench/results (quick: not)")
+    asked = parser.parse_args()
+    if asked.list:
+        for one in ALL:
+            print(f"{one.name:16}{'quick' if one.quick else ''}")
+        return 0
+    base = Options(runs=3, seconds=2.0, quick=True) if asked.quick else Options()
+    options = base._replace(
+        **{
+            name: value
+            for name in ("runs", "seconds", "connections")
+            if (value := getattr(asked, name)) is not None
+        }
+    )
+    wanted = asked.only.split(",") if asked.only else None
+    chosen = [
+        one
+        for one in ALL
+        if (one.name in wanted if wanted else (one.quick if asked.quick else True))
+    ]
+    if not chosen:
+        parser.error("no such scenario")
+    machine.allow_many_files()
+    described = machine.describe()
+    every: list[Figure] = []
+    began = time.monotonic()
+    for one in chosen:
+        print(f"… {one.name}", file=sys.stderr, flush=True)
+        figures = asyncio.run(one.run(options))
+        every += figures
+        if asked.keep or not asked.quick:
+            report.keep(one.name, figures, described)
+    report.show(f"Tapewire benchmarks, {time.monotonic() - began:.0f} s", every, described)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,145 @@
+"""Fan-out: one message to every connection, beside the peers; and a market's quotes.
+
+Goals: performance.md. Ratios are between medians of one run of the benchmark.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import Any, Final
+
+from bench.crowd import Crowd
+from bench.figures import Figure, Goal, at_least, ratio
+from bench.peers import (
+    centrifugo,
+    django_channels,
+    plain_starlette,
+    socket_io,
+    tapewire,
+    web_mqtt,
+    websockets_broadcast,
+)
+from bench.peers.peer import Hub, Peer
+from bench.pump import Pumped, pump
+from bench.scenarios.scenario import Options, Scenario
+from bench.servers import NotHere
+
+US: Final = "Tapewire edge"
+BATCHES: Final = (1, 5, 20)
+
+PEERS: Final = (
+    Peer(US, tapewire.broadcasting),
+    Peer("Centrifugo", centrifugo.start),
+    Peer("Starlette", plain_starlette.start),
+    Peer("websockets broadcast()", websockets_broadcast.start),
+    Peer("Django Channels", django_channels.start),
+    Peer("socket.io", socket_io.start),
+    Peer("RabbitMQ Web MQTT", web_mqtt.start),
+)
+
+RATIOS: Final[dict[int, Goal]] = {1: at_least(1.0), 5: at_least(1.5), 20: at_least(2.5)}
+"""To Centrifugo, by the messages of a batch."""
+
+
+def named(peer: str, batch: int) -> str:
+    """Return the name of a peer's figure."""
+    how = "one message at a time" if batch == 1 else f"batches of {batch}"
+    return f"fan-out, {how}: {peer}"
+
+
+async def run(options: Options) -> list[Figure]:
+    """Measure every peer that is here."""
+    figures: dict[str, Figure] = {}
+    for peer in PEERS:
+        figures |= {f.name: f for f in await measure(peer.name, peer.start, BATCHES, options)}
+    found = list(figures.values())
+    for batch, goal in RATIOS.items():
+        ours, theirs = figures.get(named(US, batch)), figures.get(named("Centrifugo", batch))
+        found.append(ratio(f"fan-out, batches of {batch}: edge / Centrifugo", ours, theirs, goal))
+    for peer in PEERS[2:]:
+        ours, theirs = figures.get(named(US, 1)), figures.get(named(peer.name, 1))
+        name = f"fan-out, one at a time: edge / {peer.name}"
+        found.append(ratio(name, ours, theirs, at_least(1.0)))
+    return found
+
+
+async def quick(options: Options) -> list[Figure]:
+    """Measure the edge and the plain broadcast, and the ratio between them."""
+    figures: dict[str, Figure] = {}
+    for peer in (PEERS[0], PEERS[2]):
+        figures |= {f.name: f for f in await measure(peer.name, peer.start, (1, 5), options)}
+    found = list(figures.values())
+    for batch, least in ((1, 2.0), (5, 5.0)):
+        ours, theirs = figures.get(named(US, batch)), figures.get(named("Starlette", batch))
+        name = f"fan-out, batches of {batch}: edge / plain broadcast"
+        found.append(ratio(name, ours, theirs, at_least(least)))
+    return found
+
+
+async def measure(
+    name: str,
+    start: Callable[[], AbstractAsyncContextManager[Hub]],
+    batches: Sequence[int],
+    options: Options,
+) -> list[Figure]:
+    """Return a figure for each batch size."""
+    found: list[Figure] = []
+    goals: dict[int, Goal] = {1: at_least(100_000)} if name == US else {}
+    try:
+        async with start() as hub, Crowd() as crowd:
+            opened = await crowd.open(hub.port, hub.scripts(options.connections))
+            if opened.failed:
+                raise NotHere(f"{opened.failed} connections failed")
+            await asyncio.sleep(0.5)
+            for batch in batches:
+                runs = await pump(crowd, hub, batch, runs=options.runs, seconds=options.seconds)
+                found.append(figure(named(name, batch), runs, goals.get(batch)))
+    except (NotHere, RuntimeError, TimeoutError, OSError) as error:
+        left = [batch for batch in batches if named(name, batch) not in {f.name for f in found}]
+        why = str(error) or type(error).__name__
+        found += [Figure(named(name, b), "deliveries/s", missing=why) for b in left]
+    return found
+
+
+def figure(name: str, runs: Sequence[Pumped], goal: Goal | None = None) -> Figure:
+    """Return the figure of a pump's runs."""
+    middle = sorted(runs, key=lambda run: run.per_s)[len(runs) // 2]
+    notes: dict[str, Any] = {
+        "cpu_us_each": round(middle.cpu_us, 2),
+        "server_busy": round(middle.busy, 2),
+        "generator_busy": round(middle.swarm, 2),
+        "bytes_each": round(middle.bytes_each),
+    }
+    return Figure(name, "deliveries/s", tuple(run.per_s for run in runs), goal, notes)
+
+
+async def market(options: Options) -> list[Figure]:
+    """Measure 50 symbols to 1000 connections that hear them all, in bundles as `market` makes."""
+    symbols = tapewire.symbols(50, one_shard=False)
+    shards: dict[int, list[str]] = {}
+    for symbol in symbols:
+        shards.setdefault(tapewire.bundle_shard(symbol), []).append(symbol)
+
+    class Market:
+        """The edge, with a whole market as its batch."""
+
+        def __init__(self, hub: tapewire.Edge) -> None:
+            self.name, self.pid, self.port, self.scripts = hub.name, hub.pid, hub.port, hub.scripts
+            self._hub = hub
+
+        async def publish(self, messages: int) -> None:
+            await asyncio.gather(*(self._hub.bundle(of) for of in shards.values()))
+
+    channels = [f"market:{symbol}" for symbol in symbols]
+    async with tapewire.edge(channels) as edge, Crowd() as crowd:
+        await crowd.open(edge.port, edge.scripts(options.connections))
+        hub = Market(edge)
+        runs = await pump(crowd, hub, 50, runs=options.runs, seconds=options.seconds)
+    made = figure("fan-out, 50 symbols at 20 Hz", runs, at_least(300_000))
+    made.notes["rounds_per_s"] = round(made.median / 50 / options.connections, 1)
+    return [made]
+
+
+FAN_OUT: Final = Scenario("fan-out", False, run)
+FAN_OUT_QUICK: Final = Scenario("fan-out-quick", True, quick)
+MARKET: Final = Scenario("market", True, market)
