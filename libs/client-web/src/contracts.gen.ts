@@ -128,7 +128,18 @@ export interface MarketData {
   snapshot?: true;
 }
 /**
+ * What is below its type's level is kept in history, but not shown at once.
+ */
+export interface MinimumLevels {
+  risk_alert: "info" | "warning" | "critical";
+  volatility_alert: "info" | "warning" | "critical";
+  system_notification: "info" | "warning" | "critical";
+}
+/**
  * Notifications were read (or archived) on one of the user's devices.
+ *
+ * `ids` were; with `all` everything until then was read, or everything archived that is
+ * neither critical nor an emergency: those are archived by their ids only.
  */
 export interface NotificationRead {
   type: "notification_read";
@@ -187,7 +198,44 @@ export interface PositionUpdate {
   unrealizedPnL?: number;
 }
 /**
+ * A user's preferences, whole. They never apply to critical and emergency messages.
+ */
+export interface Preferences {
+  minimumLevels: MinimumLevels;
+  /**
+   * Types that are not shown at once.
+   */
+  muted: ("algorithm_decision" | "trade_executed" | "performance_milestone")[];
+  quietHours: QuietHours;
+  /**
+   * Quotes of a symbol per second and connection at most; null: all of them.
+   */
+  marketDataRate?: number;
+  /**
+   * Emergencies are always shown; nobody can change that.
+   */
+  emergency: true;
+  /**
+   * Counts the changes. The server's; not taken from a client.
+   */
+  version: number;
+}
+/**
+ * When of all notifications only critical ones are shown at once.
+ *
+ * From `start` to `end` on the clocks of `timeZone`, also across midnight; the whole day
+ * when the two are the same.
+ */
+export interface QuietHours {
+  enabled: boolean;
+  start: string;
+  end: string;
+  timeZone: string;
+}
+/**
  * The user's notification preferences, whole, after a change.
+ *
+ * `snapshot`: the answer to an edge that asked what they are.
  */
 export interface PreferencesChanged {
   type: "preferences_changed";
@@ -198,9 +246,8 @@ export interface PreferencesChanged {
    */
   ack?: boolean;
   userId: string;
-  preferences: {
-    [k: string]: unknown;
-  };
+  preferences: Preferences;
+  snapshot?: true;
 }
 /**
  * A limit is near or past. Warning is recent; critical and emergency stay until acked.

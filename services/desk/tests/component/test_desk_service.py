@@ -143,12 +143,13 @@ async def test_preferences_are_kept_and_told(desk, trader, rabbit, until):
         },
         "marketDataRate": 2.0,
     }
-    assert (await client.put("/v1/preferences", json=wanted)).json() == wanted
-    assert (await client.get("/v1/preferences")).json() == wanted
+    kept = wanted | {"version": 1}
+    assert (await client.put("/v1/preferences", json=wanted)).json() == kept
+    assert (await client.get("/v1/preferences")).json() == kept
     assert (await trader("bob").get("/v1/preferences")).json() == default
     await until(lambda: seen)
     assert seen[0].routing_key == "alice.-.account.preferences_changed"
-    assert json.loads(seen[0].body)["preferences"] == wanted
+    assert json.loads(seen[0].body)["preferences"] == kept
 
 
 async def test_preferences_that_make_no_sense_are_refused_by_field(desk, trader):

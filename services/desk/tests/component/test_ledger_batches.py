@@ -7,7 +7,7 @@ from sqlalchemy import delete, select
 
 from tapewire.desk.entry import entry_of
 from tapewire.desk.ledger import enter
-from tapewire.desk.tables import EVENTS, POSITIONS, SESSIONS
+from tapewire.desk.tables import EVENTS, PNL, POSITIONS, SESSIONS
 
 KINDS = [
     ("session_started", {}),
@@ -32,7 +32,7 @@ def state(engine):
 
     async def run(batches, now):
         async with engine.connect() as connection, connection.begin() as transaction:
-            for table in (EVENTS, POSITIONS, SESSIONS):
+            for table in (EVENTS, PNL, POSITIONS, SESSIONS):
                 await connection.execute(delete(table))
             for batch in batches:
                 await enter(connection, batch, now=now)
@@ -41,11 +41,12 @@ def state(engine):
                 for table, keys in (
                     (SESSIONS, (SESSIONS.c.session_id,)),
                     (POSITIONS, (POSITIONS.c.session_id, POSITIONS.c.symbol)),
+                    (PNL, (PNL.c.session_id, PNL.c.at)),
                     (EVENTS.select().subquery(), ()),
                 )
             ]
             await transaction.rollback()
-        return rows[0], rows[1], {row.event_id for row in rows[2]}
+        return *rows[:3], {row.event_id for row in rows[3]}
 
     return run
 

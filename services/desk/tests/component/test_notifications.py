@@ -26,7 +26,7 @@ def mark(engine):
         async with engine.begin() as connection:
             if event_id is None:
                 return await notifications.mark_all_read(connection, user, now=NOW)
-            return await notifications.mark_read(connection, user, event_id, now=NOW)
+            return await notifications.mark_read(connection, user, [event_id], now=NOW)
 
     return do
 

@@ -1,15 +1,24 @@
 import pytest
 
 from tapewire.contracts import EVENT_TYPES, parse_event
-from tapewire.desk.entry import CHANGES, Counted, Ended, Measured, Positioned, Started, entry_of
+from tapewire.desk.entry import (
+    CHANGES,
+    Counted,
+    Ended,
+    Figures,
+    Measured,
+    Positioned,
+    Started,
+    entry_of,
+)
 
 
 @pytest.mark.parametrize(
     ("kind", "changes", "expected"),
     [
         ("session_started", {}, Started()),
-        ("session_status", {"status": "paused"}, Measured("paused")),
-        ("session_completed", {"status": "expired"}, Ended("expired")),
+        ("session_status", {"status": "paused"}, Measured("paused", Figures(-12.5))),
+        ("session_completed", {"status": "expired"}, Ended("expired", Figures(184.2))),
         ("algorithm_decision", {}, Counted("decisions")),
         ("trade_executed", {}, Counted("trades")),
         ("performance_milestone", {}, Counted("milestones")),

@@ -46,6 +46,12 @@ from tapewire.contracts.message import (
     SessionEvent,
     UserEvent,
 )
+from tapewire.contracts.preferences import (
+    MinimumLevels,
+    Preferences,
+    QuietHours,
+    TimeZone,
+)
 from tapewire.contracts.quality import (
     Quality,
 )
@@ -87,13 +93,16 @@ __all__ = [
     "FieldError",
     "InvalidEvent",
     "MarketData",
+    "MinimumLevels",
     "Model",
     "NotReversible",
     "NotificationRead",
     "PerformanceMilestone",
     "PositionUpdate",
+    "Preferences",
     "PreferencesChanged",
     "Quality",
+    "QuietHours",
     "RiskAlert",
     "Route",
     "SessionCompleted",
@@ -105,6 +114,7 @@ __all__ = [
     "SessionSummary",
     "StopMode",
     "SystemNotification",
+    "TimeZone",
     "TradeExecuted",
     "UserEvent",
     "VolatilityAlert",

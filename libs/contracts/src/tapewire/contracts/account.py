@@ -1,16 +1,21 @@
 """What changes for a user across all devices."""
 
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
 from tapewire.contracts.fields import Id
 from tapewire.contracts.message import UserEvent
+from tapewire.contracts.preferences import Preferences
 from tapewire.contracts.quality import Quality
 
 
 class NotificationRead(UserEvent):
-    """Notifications were read (or archived) on one of the user's devices."""
+    """Notifications were read (or archived) on one of the user's devices.
+
+    ``ids`` were; with ``all`` everything until then was read, or everything archived that is
+    neither critical nor an emergency: those are archived by their ids only.
+    """
 
     quality: ClassVar = Quality.LIVE
     kind: ClassVar = "account.notification_read"
@@ -23,10 +28,14 @@ class NotificationRead(UserEvent):
 
 
 class PreferencesChanged(UserEvent):
-    """The user's notification preferences, whole, after a change."""
+    """The user's notification preferences, whole, after a change.
+
+    ``snapshot``: the answer to an edge that asked what they are.
+    """
 
     quality: ClassVar = Quality.LIVE
     kind: ClassVar = "account.preferences_changed"
 
     type: Literal["preferences_changed"] = "preferences_changed"
-    preferences: dict[str, Any]
+    preferences: Preferences
+    snapshot: Literal[True] | None = None

@@ -3,12 +3,19 @@
 from datetime import timedelta
 from pathlib import Path
 
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 
 from tapewire.auth import AuthSettings, Verifier
 from tapewire.broker import Consumer, Link, Publisher, Role, responder, topology
-from tapewire.desk import http, mailroom, scribe
+from tapewire.desk import (
+    http_notifications,
+    http_preferences,
+    http_sessions,
+    mailroom,
+    scribe,
+)
 from tapewire.desk.cleaning import Cleaning
+from tapewire.desk.http import REFUSALS, Rim
 from tapewire.desk.mailroom import Mailroom
 from tapewire.desk.outbox import Outbox
 from tapewire.desk.scribe import Scribe
@@ -33,7 +40,7 @@ def build(settings: DeskSettings, auth: AuthSettings) -> FastAPI:
     | queue `mailroom` | `Mailroom.handle` | 1, 1 |
     | queue `desk.snapshot` (requests) | `Snapshots.answer` | 32, 16 |
     | table `outbox` | `Outbox` | one by one |
-    | HTTP `/v1/…` | `http.routes` | |
+    | HTTP `/v1/…` | `http_….routes` | |
     """
     database = Database(engine_from(settings, "desk"), MIGRATIONS)
     publishing = Link(settings.amqp_url, Role.PUBLISH, name="desk")
@@ -60,6 +67,9 @@ def build(settings: DeskSettings, auth: AuthSettings) -> FastAPI:
     answers = responder(
         consuming, publisher, topology.DESK_SNAPSHOT, Snapshots(database.engine).answer
     )
+    router = APIRouter(prefix="/v1", responses=REFUSALS)
+    for pages in (http_sessions, http_notifications, http_preferences):
+        pages.routes(router, Rim(database.engine, outbox))
     verifier = Verifier.from_settings(auth)
     app = create_app(
         settings,
@@ -77,7 +87,7 @@ def build(settings: DeskSettings, auth: AuthSettings) -> FastAPI:
             mail,
             answers,
         ),
-        routers=(http.routes(http.Rim(database.engine, outbox)),),
+        routers=(router,),
         title="Tapewire desk",
         description=DESCRIPTION,
     )

@@ -1,4 +1,4 @@
-"""Forgetting what is old."""
+"""Forgetting what is old: P&L history bit by bit, all else when it was kept for long enough."""
 
 import asyncio
 import logging
@@ -6,20 +6,25 @@ from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from sqlalchemy import delete, select, true, tuple_
+from sqlalchemy import delete, func, select, true, tuple_
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from tapewire.desk.tables import EVENTS, POSITIONS, READS, SESSIONS
+from tapewire.desk import pnl
+from tapewire.desk.store import reading
+from tapewire.desk.tables import ARCHIVED, EVENTS, PNL, POSITIONS, READS, SESSIONS
 
 log = logging.getLogger(__name__)
 
 EVERY_S: Final = 3600.0
 BATCH: Final = 5000  # rows in one transaction: SQLite has one writer, and events wait meanwhile
+THIN: Final = ((timedelta(hours=2), 10), (timedelta(days=1), 60))
+"""P&L older than this is kept in buckets of so many seconds."""
+WINDOW_S: Final = 3600  # thinned in one transaction; a multiple of every bucket
 
 
 class Cleaning:
-    """Deletes, every hour, events and ended sessions that are older than they are kept."""
+    """Deletes, every hour, what is older than it is kept, and thins P&L history."""
 
     name = "cleaning"
 
@@ -27,6 +32,7 @@ class Cleaning:
         self._engine = engine
         self._keep = keep
         self._task: asyncio.Task[None] | None = None
+        self._thinned: dict[int, int] = {}
 
     async def start(self) -> None:
         """Begin, with a first look at once."""
@@ -53,9 +59,25 @@ class Cleaning:
                 while more:
                     async with self._engine.begin() as connection:
                         more = await clean(connection, before=datetime.now(UTC) - self._keep)
+                for age, step in THIN:
+                    await self._thin(int((datetime.now(UTC) - age).timestamp()), step)
             except (SQLAlchemyError, OSError) as error:
                 log.warning("cleaning: %s", error)
             await asyncio.sleep(EVERY_S)
+
+    async def _thin(self, until: int, step: int) -> None:
+        """Thin what became older than ``until`` since the last time, an hour of it at a time."""
+        since = self._thinned.get(step)
+        if since is None:
+            async with reading(self._engine) as connection:
+                since = await connection.scalar(select(func.min(PNL.c.at))) or until
+            since -= since % WINDOW_S
+        until -= until % step
+        while since < until:
+            end = min(since + WINDOW_S, until)
+            async with self._engine.begin() as connection:
+                await pnl.thin(connection, since, end, step)
+            since = self._thinned[step] = end
 
 
 async def clean(connection: AsyncConnection, *, before: datetime) -> bool:
@@ -63,7 +85,8 @@ async def clean(connection: AsyncConnection, *, before: datetime) -> bool:
     old = select(EVENTS.c.seq).where(EVENTS.c.received_at < before).limit(BATCH)
     seqs = list(await connection.scalars(old))
     if seqs:
-        await connection.execute(delete(READS).where(READS.c.seq.in_(seqs)))
+        for marks in (READS, ARCHIVED):
+            await connection.execute(delete(marks).where(marks.c.seq.in_(seqs)))
         await connection.execute(delete(EVENTS).where(EVENTS.c.seq.in_(seqs)))
     ended = (
         select(SESSIONS.c.user_id, SESSIONS.c.session_id)
@@ -73,4 +96,7 @@ async def clean(connection: AsyncConnection, *, before: datetime) -> bool:
     for table in (POSITIONS, SESSIONS):
         key = tuple_(table.c.user_id, table.c.session_id)
         await connection.execute(delete(table).where(key.in_(ended)))
-    return len(seqs) == BATCH
+    moment = (PNL.c.user_id, PNL.c.session_id, PNL.c.at)
+    past = select(*moment).where(PNL.c.at < int(before.timestamp())).limit(BATCH)
+    thrown = await connection.execute(delete(PNL).where(tuple_(*moment).in_(past)))
+    return len(seqs) == BATCH or thrown.rowcount == BATCH

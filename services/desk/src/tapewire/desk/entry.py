@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from tapewire.contracts import (
     EVERYONE,
@@ -33,11 +33,19 @@ class Started:
     """The session begins, or begins again after it had ended."""
 
 
+class Figures(NamedTuple):
+    """What a session stood at, for its history."""
+
+    pnl: float
+    equity: float | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Measured:
     """The session's figures and status; without effect once it has ended."""
 
     status: str
+    figures: Figures
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +53,7 @@ class Ended:
     """The session is over until it is started again."""
 
     status: str
+    figures: Figures | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +75,8 @@ Change = Started | Measured | Ended | Counted | Positioned
 
 CHANGES: Final[dict[type[Event], Callable[[Any], Change]]] = {
     SessionStarted: lambda event: Started(),
-    SessionStatus: lambda event: Measured(event.status),
-    SessionCompleted: lambda event: Ended(event.status),
+    SessionStatus: lambda event: Measured(event.status, _measured(event)),
+    SessionCompleted: lambda event: Ended(event.status, _ended(event)),
     AlgorithmDecision: lambda event: Counted("decisions"),
     TradeExecuted: lambda event: Counted("trades"),
     PerformanceMilestone: lambda event: Counted("milestones"),
@@ -123,6 +132,15 @@ def entry_of(event: Event) -> Entry:
         kept=not isinstance(event, SessionStatus),
         change=change(event) if change is not None and session is not None else None,
     )
+
+
+def _measured(event: SessionStatus) -> Figures:
+    data = event.data
+    return Figures(float(data.current_pnl), None if data.equity is None else float(data.equity))
+
+
+def _ended(event: SessionCompleted) -> Figures | None:
+    return None if event.summary is None else Figures(float(event.summary.final_pnl))
 
 
 def _level(event: Event) -> Level | None:

@@ -1,38 +1,19 @@
-"""Entering events into the tables, and reading them. Whoever enters owns the transaction."""
+"""Entering events into the tables. Whoever enters owns the transaction."""
 
-from collections.abc import AsyncGenerator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Table, case, delete, false, literal
-from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy import ColumnElement, case, delete, false, literal
+from sqlalchemy.ext.asyncio import AsyncConnection
 
+from tapewire.desk import pnl
 from tapewire.desk.entry import Entry
 from tapewire.desk.patch import Guarded, Patch, SessionKey, patches_of
+from tapewire.desk.store import upsert_into
 from tapewire.desk.tables import EVENTS, POSITIONS, SESSIONS
-from tapewire.service.database import READ_ONLY
 
 COUNTERS: Final = ("decisions", "trades", "milestones", "alerts")
-
-
-def upsert_into(connection: AsyncConnection, table: Table) -> Any:
-    """Return an INSERT that knows ON CONFLICT, in the database's own dialect."""
-    if connection.dialect.name == "postgresql":
-        return postgresql.insert(table)
-    return sqlite.insert(table)
-
-
-@asynccontextmanager
-async def reading(engine: AsyncEngine) -> AsyncGenerator[AsyncConnection]:
-    """Yield a connection that only reads, and reads everything as of one moment."""
-    options: dict[str, Any] = {READ_ONLY: True}
-    if engine.dialect.name == "postgresql":  # SQLite's transactions are so by themselves
-        options["isolation_level"] = "REPEATABLE READ"
-    async with engine.connect() as connection:
-        await connection.execution_options(**options)
-        yield connection
 
 
 async def enter(
@@ -44,7 +25,9 @@ async def enter(
     however many events of the same sessions there are.
     """
     new = await _new_of(connection, entries, now)
-    for key, patch in patches_of(new).items():
+    patches = patches_of(new)
+    await pnl.keep(connection, patches, now=now)  # first: it asks which sessions had ended
+    for key, patch in patches.items():
         await _change_session(connection, key, patch, now)
         await _change_positions(connection, key, patch.positions)
     return new

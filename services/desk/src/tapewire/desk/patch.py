@@ -3,11 +3,15 @@
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from datetime import datetime
 
-from tapewire.desk.entry import Counted, Ended, Entry, Measured, Positioned, Started
+from tapewire.desk.entry import Counted, Ended, Entry, Figures, Measured, Positioned, Started
 
 SessionKey = tuple[str, str]
 """User and session."""
+
+Moment = tuple[datetime, Figures]
+"""When, and what a session stood at then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +38,10 @@ class Patch:
     counts: Counter[str] = field(default_factory=Counter[str])
     positions: dict[str, str | None] = field(default_factory=dict[str, str | None])
     """Symbol → newest position_update, None when it is closed."""
+    history: list[Moment] = field(default_factory=list[Moment])
+    """What the session stood at, oldest first."""
+    history_unless_ended: list[Moment] = field(default_factory=list[Moment])
+    """The same, and older than it: only if the session had not ended before."""
 
     @property
     def only_measures(self) -> bool:
@@ -53,14 +61,18 @@ class Patch:
                 self.status = Guarded("active", unless_ended=False)
                 self.ended, self.reopened = False, True
                 self.started, self.completed = entry.body, None
-            case Measured(status):
+            case Measured(status, figures):
                 if self.ended:
                     return
                 guard = self.ended is None
+                history = self.history_unless_ended if guard else self.history
+                history.append((entry.at, figures))
                 self.status = Guarded(status, unless_ended=guard)
                 self.metrics = Guarded(entry.body, unless_ended=guard)
-            case Ended(status):
+            case Ended(status, figures):
                 self.status = Guarded(status, unless_ended=False)
+                if figures is not None:
+                    self.history.append((entry.at, figures))
                 self.ended, self.completed = True, entry.body
             case Counted(counter):
                 self.counts[counter] += 1

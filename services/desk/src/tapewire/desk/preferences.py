@@ -1,91 +1,106 @@
-"""How a user wants to be notified. What is critical is always shown."""
+"""Users' preferences: kept, merged, told to their devices and to every edge."""
 
-from datetime import datetime, time
-from typing import Annotated, Final, Literal
-from zoneinfo import available_timezones
+import logging
+from collections.abc import Collection
+from datetime import datetime
+from typing import Any, Final
 
-from pydantic import AfterValidator, Field
-from sqlalchemy import select
+from pydantic import ValidationError
+from sqlalchemy import Row, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from tapewire.contracts import Model, PreferencesChanged, new_id
+from tapewire.contracts import Preferences, PreferencesChanged, new_id
 from tapewire.desk import outbox
-from tapewire.desk.ledger import upsert_into
+from tapewire.desk.store import upsert_into
 from tapewire.desk.tables import PREFERENCES
 
-MinimumLevel = Literal["info", "warning", "critical"]
-Mutable = Literal[
-    "session_started",
-    "session_completed",
-    "algorithm_decision",
-    "trade_executed",
-    "position_update",
-    "performance_milestone",
-]
-
-
-def _known_zone(name: str) -> str:
-    if name not in available_timezones():
-        raise ValueError("is no time zone of the IANA database, such as Europe/London")
-    return name
-
-
-class MinimumLevels(Model):
-    """Below these levels a notification of the type is kept, but not shown at once."""
-
-    risk_alert: Annotated[MinimumLevel, Field(alias="risk_alert")] = "warning"
-    volatility_alert: Annotated[MinimumLevel, Field(alias="volatility_alert")] = "warning"
-    system_notification: Annotated[MinimumLevel, Field(alias="system_notification")] = "info"
-
-
-class QuietHours(Model):
-    """When only what is critical is shown; from ``start`` to ``end``, also across midnight."""
-
-    enabled: bool = False
-    start: time = time(22)
-    end: time = time(7)
-    time_zone: Annotated[str, AfterValidator(_known_zone)] = "UTC"
-
-
-class Preferences(Model):
-    """A user's preferences, whole. They never apply to critical and emergency messages."""
-
-    minimum_levels: MinimumLevels = MinimumLevels()
-    muted: Annotated[
-        tuple[Mutable, ...], Field(max_length=16, description="Types that are not shown at once.")
-    ] = ()
-    quiet_hours: QuietHours = QuietHours()
-    market_data_rate: Annotated[
-        float, Field(ge=0.2, le=20, description="Quotes of a symbol per second at most.")
-    ] = 10.0
-    emergency: Annotated[
-        Literal[True], Field(description="Emergencies are always shown; nobody can change that.")
-    ] = True
-
+log = logging.getLogger(__name__)
 
 DEFAULT: Final = Preferences()
 
 
 async def preferences_of(connection: AsyncConnection, user: str) -> Preferences:
     """Return a user's preferences, or the default."""
-    body = await connection.scalar(select(PREFERENCES.c.body).where(PREFERENCES.c.user_id == user))
-    return DEFAULT if body is None else Preferences.model_validate_json(body)
+    query = select(PREFERENCES).where(PREFERENCES.c.user_id == user)
+    row = (await connection.execute(query)).first()
+    return DEFAULT if row is None else _preferences(row)
 
 
-async def set_preferences(
-    connection: AsyncConnection, user: str, preferences: Preferences, *, now: datetime
-) -> None:
-    """Replace a user's preferences and put word of it into the outbox."""
-    values = {"body": preferences.model_dump_json(by_alias=True), "changed_at": now}
+async def replace_preferences(
+    connection: AsyncConnection, user: str, wanted: Preferences, *, now: datetime
+) -> Preferences:
+    """Replace a user's preferences; return them with their version, put into the outbox."""
+    return await _set(connection, user, wanted, await _take_turns(connection, user, now), now)
+
+
+async def change_preferences(
+    connection: AsyncConnection, user: str, change: Preferences, *, now: datetime
+) -> Preferences:
+    """Replace those fields that ``change`` was given; return the whole, put into the outbox."""
+    kept = await _take_turns(connection, user, now)
+    said = change.model_dump(mode="json", by_alias=True, exclude_unset=True)
+    merged = _merged(kept.model_dump(mode="json", by_alias=True), said)
+    return await _set(connection, user, Preferences.model_validate(merged), kept, now)
+
+
+async def snapshots(
+    connection: AsyncConnection, users: Collection[str]
+) -> list[PreferencesChanged]:
+    """Return the preferences of those of ``users`` who ever changed theirs."""
+    query = select(PREFERENCES).where(PREFERENCES.c.user_id.in_(users))
+    return [
+        PreferencesChanged(
+            id=new_id(),
+            timestamp=row.changed_at,
+            user_id=row.user_id,
+            preferences=_preferences(row),
+            snapshot=True,
+        )
+        for row in await connection.execute(query)
+    ]
+
+
+async def _take_turns(connection: AsyncConnection, user: str, now: datetime) -> Preferences:
+    """Let one transaction at a time change a user's preferences; return what they are."""
+    values = {"body": DEFAULT.model_dump_json(by_alias=True), "changed_at": now, "version": 0}
     await connection.execute(
         upsert_into(connection, PREFERENCES)
         .values(user_id=user, **values)
-        .on_conflict_do_update(index_elements=["user_id"], set_=values)
+        .on_conflict_do_update(index_elements=["user_id"], set_={"user_id": user})
     )
-    event = PreferencesChanged(
-        id=new_id(),
-        timestamp=now,
-        user_id=user,
-        preferences=preferences.model_dump(mode="json", by_alias=True),
+    return await preferences_of(connection, user)
+
+
+async def _set(
+    connection: AsyncConnection, user: str, wanted: Preferences, before: Preferences, now: datetime
+) -> Preferences:
+    preferences = wanted.model_copy(update={"version": before.version + 1})
+    await connection.execute(
+        PREFERENCES.update()
+        .where(PREFERENCES.c.user_id == user)
+        .values(
+            body=preferences.model_dump_json(by_alias=True),
+            version=preferences.version,
+            changed_at=now,
+        )
     )
+    event = PreferencesChanged(id=new_id(), timestamp=now, user_id=user, preferences=preferences)
     await outbox.write(connection, event, now=now)
+    return preferences
+
+
+def _preferences(row: Row[Any]) -> Preferences:
+    try:
+        kept = Preferences.model_validate_json(row.body)
+    except ValidationError as error:  # written by a version that allowed more
+        log.warning("preferences are the default: %s", error, extra={"user": row.user_id})
+        kept = DEFAULT
+    return kept.model_copy(update={"version": row.version})
+
+
+def _merged(kept: dict[str, Any], said: dict[str, Any]) -> dict[str, Any]:
+    """Return ``kept`` with what ``said`` has in its place, objects field by field (RFC 7396)."""
+    return kept | {
+        name: _merged(kept[name], value) if isinstance(value, dict) else value  # pyright: ignore[reportUnknownArgumentType]
+        for name, value in said.items()
+    }

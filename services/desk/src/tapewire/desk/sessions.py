@@ -96,6 +96,13 @@ async def session_of(
     return None if row is None else await _session(connection, row, last)
 
 
+async def owner_of(connection: AsyncConnection, users: Collection[str], session: str) -> str | None:
+    """Return which of these users has that session, or None; of the newest if several do."""
+    query = _newest(users).where(SESSIONS.c.session_id == session).limit(1)
+    row = (await connection.execute(query)).first()
+    return None if row is None else row.user_id
+
+
 async def statuses(
     connection: AsyncConnection, user: str, session: str | None, *, now: datetime
 ) -> list[SessionStatus]:

@@ -9,6 +9,7 @@ from sqlalchemy import (
     Column,
     DateTime,
     Dialect,
+    Double,
     Index,
     Integer,
     MetaData,
@@ -54,6 +55,7 @@ EVENTS: Final = Table(
     Column("body", Text, nullable=False),
     UniqueConstraint("user_id", "event_id", name="events_identity"),
     Index("events_session", "user_id", "session_id", "type", "seq"),
+    Index("events_type", "user_id", "type", "seq"),
     Index("events_received", "received_at"),
     sqlite_autoincrement=True,
 )
@@ -92,12 +94,26 @@ POSITIONS: Final = Table(
     Column("body", Text, nullable=False),  # the newest position_update
 )
 
+PNL: Final = Table(
+    "pnl",
+    METADATA,
+    Column("user_id", ID, primary_key=True),
+    Column("session_id", ID, primary_key=True),
+    # The second, since 1970, that the figures are of: the newest of each is kept.
+    Column("at", BigInteger, primary_key=True, autoincrement=False),
+    Column("pnl", Double, nullable=False),
+    Column("equity", Double),
+    Index("pnl_user", "user_id", "at"),
+    Index("pnl_at", "at"),
+)
+
 READS: Final = Table(
     "reads",
     METADATA,
     Column("user_id", ID, primary_key=True),
     Column("seq", SEQ, primary_key=True, autoincrement=False),
     Column("read_at", Instant, nullable=False),
+    Index("reads_seq", "seq"),
 )
 
 READERS: Final = Table(
@@ -106,6 +122,17 @@ READERS: Final = Table(
     Column("user_id", ID, primary_key=True),
     # Everything up to here is read; notices to `all` make marks of single ones dear.
     Column("read_through", SEQ, nullable=False),
+    # Everything up to here that is not critical is archived.
+    Column("archived_through", SEQ, nullable=False, server_default="0"),
+)
+
+ARCHIVED: Final = Table(
+    "archived",
+    METADATA,
+    Column("user_id", ID, primary_key=True),
+    Column("seq", SEQ, primary_key=True, autoincrement=False),
+    Column("archived_at", Instant, nullable=False),
+    Index("archived_seq", "seq"),
 )
 
 PREFERENCES: Final = Table(
@@ -113,6 +140,7 @@ PREFERENCES: Final = Table(
     METADATA,
     Column("user_id", ID, primary_key=True),
     Column("body", Text, nullable=False),
+    Column("version", Integer, nullable=False, server_default="1"),
     Column("changed_at", Instant, nullable=False),
 )
 
