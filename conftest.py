@@ -38,7 +38,7 @@ from tapewire.fleet.rabbitmq import PLUGINS, Installation
 
 IMAGE = os.environ.get("TAPEWIRE_TEST_RABBITMQ_IMAGE", "rabbitmq:4-management")
 OWNER_LABEL = "org.tapewire.test-run"  # the pid of the pytest that started a container
-START_TIMEOUT_S = 90.0  # two loaded cores; an image pull comes before it
+START_TIMEOUT_S = 150.0  # two cores, loaded by the rest of the run; an image pull comes before it
 
 
 class Scheduling(LoadFileScheduling):

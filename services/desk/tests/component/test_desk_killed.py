@@ -26,7 +26,7 @@ async def store(database_url):
 async def publisher(broker_url, rabbit):
     link = Link(broker_url, Role.PUBLISH, name="services")
     await link.start()
-    yield Publisher(link)
+    yield Publisher(link, deadline_s=60)
     await link.close()
 
 

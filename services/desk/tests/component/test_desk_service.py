@@ -18,7 +18,7 @@ async def say(broker_url, rabbit):
     """Publish events as the services do, past the cable that desk hangs on."""
     link = Link(broker_url, Role.PUBLISH, name="services")
     await link.start()
-    publisher = Publisher(link)
+    publisher = Publisher(link, deadline_s=60)
 
     async def publish(*events):
         await asyncio.gather(*(publisher.publish_event(event) for event in events))

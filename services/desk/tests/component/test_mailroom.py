@@ -15,7 +15,7 @@ async def risk(broker_url, rabbit):
     """Publishes alerts as the services do, past the cable that desk hangs on."""
     link = Link(broker_url, Role.PUBLISH, name="risk")
     await link.start()
-    publisher = Publisher(link)
+    publisher = Publisher(link, deadline_s=60)
 
     async def alert(*events):
         for event in events:

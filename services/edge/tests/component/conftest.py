@@ -91,7 +91,7 @@ class World:
         self.queue_type = queue_type
         self.stack = stack
         self.link = Link(amqp_url, Role.PUBLISH, name="test")
-        self.publisher = Publisher(self.link)
+        self.publisher = Publisher(self.link, deadline_s=60)
 
     async def edge(self, auth: AuthSettings | None = None, **settings: Any) -> Edge:
         chosen = EdgeSettings(

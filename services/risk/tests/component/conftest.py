@@ -75,7 +75,7 @@ async def bus(broker_url: str) -> AsyncIterator[Bus]:
     consuming = Link(broker_url, Role.CONSUME, name="test")
     await publishing.start()
     await consuming.start()
-    bus = Bus(Publisher(publishing))
+    bus = Bus(Publisher(publishing, deadline_s=60))
     queue = topology.Queue(
         "test.everything",
         {"x-queue-type": "classic"},

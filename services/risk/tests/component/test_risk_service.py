@@ -82,9 +82,9 @@ async def test_a_repeated_event_is_applied_once(bus, risk, trader):
 
 
 async def test_age_of_a_session_is_told_by_the_clock_alone(bus, risk, trader):
-    trader.at = datetime.now(UTC) - timedelta(seconds=1)
     async with risk():
-        await bus.say(trader.starts(time_limit_s=2))
+        trader.at = datetime.now(UTC) - timedelta(seconds=23)  # warned at 24 s, critical at 28.5 s
+        await bus.say(trader.starts(time_limit_s=30))
         await bus.until(lambda: len(bus.bodies("time_limit")) == 3)
     assert levels(bus, "time_limit") == ["warning", "critical", "emergency"]
     assert bus.bodies("emergency_stop") == []  # not among the rules that stop, by default
