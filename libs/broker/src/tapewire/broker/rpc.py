@@ -7,6 +7,7 @@ from typing import TypeAlias
 
 from aiormq import Channel, spec
 from aiormq.abc import DeliveredMessage
+from aiormq.exceptions import DeliveryError
 
 from tapewire.broker.consumer import Consumer
 from tapewire.broker.delivery import Delivery, Settlement
@@ -68,11 +69,14 @@ class Caller:
         self._opening = asyncio.Lock()
         self._waiting: dict[str, asyncio.Future[bytes]] = {}
 
-    async def call(self, queue: str, body: bytes, *, timeout_s: float) -> bytes:
+    async def call(self, queue: str, body: bytes, *, timeout_s: float, exchange: str = "") -> bytes:
         """Return the answer to ``body`` from whoever consumes ``queue``.
 
+        With ``exchange``, ``queue`` is a routing key there.
+
         Raises:
-            CallTimedOut: no answer within ``timeout_s``, whatever the reason.
+            CallTimedOut: no answer within ``timeout_s``, whatever the reason; at once where the
+                broker has no queue for it.
         """
         correlation_id = new_id()
         future: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
@@ -82,7 +86,9 @@ class Caller:
                 channel = await self._open()
                 await channel.basic_publish(
                     body,
+                    exchange=exchange,
                     routing_key=queue,
+                    mandatory=True,
                     properties=spec.Basic.Properties(
                         content_type="application/json",
                         delivery_mode=1,
@@ -94,6 +100,8 @@ class Caller:
                     wait=False,
                 )
                 return await future
+        except DeliveryError as error:
+            raise CallTimedOut(f"{queue}: nobody is there") from error
         except (TimeoutError, *CONNECTION_ERRORS) as error:
             raise CallTimedOut(f"{queue}: no answer within {timeout_s} s") from error
         finally:
@@ -102,7 +110,8 @@ class Caller:
     async def _open(self) -> Channel:
         async with self._opening:
             if self._channel is None or self._channel.is_closed:
-                channel = await self._link.channel()
+                # With confirms: only then does aiormq tell of a message that was returned.
+                channel = await self._link.channel(confirms=True)
                 await channel.basic_consume(DIRECT_REPLY_TO, self._reply, no_ack=True)
                 self._channel = channel
             return self._channel

@@ -15,6 +15,7 @@ from tapewire.service.settings import ServiceSettings
 
 BODY_LIMIT = 1_048_576  # bytes; a service that takes batches says more
 OPERATIONS = ("/healthz", "/readyz", "/metrics")
+LASTING = ("/v1/stream", "/v1/poll")  # the edge's, that stand in for a socket
 
 
 def create_app(
@@ -83,8 +84,8 @@ def create_app(
 
 
 def _unobserved(scope: Scope) -> bool:
-    """True for what makes no request span or metric: probes, and sockets that last all day."""
-    return scope["type"] == "websocket" or scope["path"] in OPERATIONS
+    """True for what makes no request span or metric: probes, and what lasts all day."""
+    return scope["type"] == "websocket" or scope["path"] in (*OPERATIONS, *LASTING)
 
 
 def _operations() -> APIRouter:

@@ -5,7 +5,7 @@ from starlette.routing import WebSocketRoute
 
 from tapewire.auth import AuthSettings, Verifier
 from tapewire.broker import Caller, Publisher
-from tapewire.edge import commands
+from tapewire.edge import commands, requests
 from tapewire.edge.admin import Admin
 from tapewire.edge.audience import Audience
 from tapewire.edge.clock import Clock
@@ -13,7 +13,9 @@ from tapewire.edge.commands import Commands
 from tapewire.edge.conduct import Conduct
 from tapewire.edge.connection import Tally
 from tapewire.edge.dispatch import Dispatch
+from tapewire.edge.fallback import Fallbacks
 from tapewire.edge.figures import Figures
+from tapewire.edge.forwarding import Forwarding
 from tapewire.edge.gate import Gate
 from tapewire.edge.holdings import Holdings
 from tapewire.edge.lines import Lines
@@ -30,7 +32,8 @@ from tapewire.edge.tasks import Tasks
 from tapewire.service import create_app
 
 DESCRIPTION = (
-    """Client connections: `/ws` speaks the subprotocol `tapewire.v1` (docs/protocol.md)."""
+    "Client connections: `/ws` speaks the subprotocol `tapewire.v1` (docs/protocol.md). Without "
+    "WebSocket the same is had by `/v1/stream` or `/v1/poll`, and `/v1/messages`."
 )
 
 
@@ -55,7 +58,12 @@ def build(settings: EdgeSettings, auth: AuthSettings) -> FastAPI:
         links.consuming,
         settings.edge_node,
         tasks,
-        Dispatch(live, passing, lambda note: lines.letters.read(note)),
+        Dispatch(
+            live,
+            passing,
+            on_note=lambda note: lines.letters.read(note),
+            on_forwarded=lambda message: forwarding.take(message),
+        ),
     )
     lines = Lines(
         consuming=links.consuming,
@@ -80,6 +88,8 @@ def build(settings: EdgeSettings, auth: AuthSettings) -> FastAPI:
         limits=settings.limits,
         queue_type=settings.inbox_queue_type,
     )
+    caller = Caller(links.publishing)
+    forwarding = Forwarding(caller, publisher, node, tasks)
     asked = Commands(publisher, deadline_s=settings.edge_command_deadline_s)
     conduct = Conduct(
         mailboxes=mailboxes,
@@ -92,7 +102,7 @@ def build(settings: EdgeSettings, auth: AuthSettings) -> FastAPI:
             tasks=tasks,
             limits=settings.limits,
         ),
-        snapshots=Snapshots(Caller(links.publishing), deadline_s=settings.edge_snapshot_deadline_s),
+        snapshots=Snapshots(caller, deadline_s=settings.edge_snapshot_deadline_s),
         commands=asked,
         verifier=verifier,
         clock=clock,
@@ -109,6 +119,10 @@ def build(settings: EdgeSettings, auth: AuthSettings) -> FastAPI:
         tasks=tasks,
         tally=tally,
     )
+    fallbacks = Fallbacks(
+        settings, gate=gate, verifier=verifier, clock=clock, forwarding=forwarding
+    )
+    forwarding.on_asked = fallbacks.answer
     app = create_app(
         settings,
         service="edge",
@@ -117,12 +131,13 @@ def build(settings: EdgeSettings, auth: AuthSettings) -> FastAPI:
             clock,
             links,
             node,
+            forwarding,
             verifier,
             Office(lines, mailboxes, clock),
             Figures(tally, gate=gate, lines=lines, mailboxes=mailboxes, relays=relays, clock=clock),
             gate,
         ],
-        routers=[commands.router],
+        routers=[commands.router, requests.router],
         title="Tapewire edge",
         description=DESCRIPTION,
     )
@@ -131,6 +146,7 @@ def build(settings: EdgeSettings, auth: AuthSettings) -> FastAPI:
     app.state.mailboxes = mailboxes
     app.state.lines = lines
     app.state.gate = gate
+    app.state.fallbacks = fallbacks
     app.state.node = node
     app.state.links = links
     app.router.routes.append(WebSocketRoute("/ws", gate))
@@ -144,5 +160,5 @@ def server_options(settings: EdgeSettings) -> dict[str, object]:
         "ws_max_size": settings.edge_message_bytes,
         "ws_ping_interval": None,  # ours carry sequence numbers
         "ws_per_message_deflate": True,
-        "http": "httptools",
+        "http": "tapewire.edge.http_protocol:Http",
     }

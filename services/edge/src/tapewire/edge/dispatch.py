@@ -13,6 +13,7 @@ from tapewire.contracts import SYMBOLS_HEADER
 from tapewire.edge import relay
 from tapewire.edge.audience import Audience
 from tapewire.edge.channels import ACCOUNT, is_live, topics_of
+from tapewire.edge.forwarding import PREFIX
 from tapewire.edge.frames import Message
 from tapewire.edge.relay import Note
 
@@ -28,12 +29,20 @@ class Dispatch:
         live: subscribers of class live, and of what concerns a user's account.
         passing: subscribers that have no tray for a topic: nameless connections' sessions.
         on_note: takes other edges' relays.
+        on_forwarded: takes requests that other edges pass on.
     """
 
-    def __init__(self, live: Audience, passing: Audience, on_note: Callable[[Note], None]) -> None:
+    def __init__(
+        self,
+        live: Audience,
+        passing: Audience,
+        on_note: Callable[[Note], None],
+        on_forwarded: Callable[[DeliveredMessage], None],
+    ) -> None:
         self._live = live
         self._passing = passing
         self._on_note = on_note
+        self._on_forwarded = on_forwarded
         self._handlers: dict[str, Callable[[DeliveredMessage], None]] = {
             MARKET: self._bundle,
             EVENTS: self._event,
@@ -82,6 +91,9 @@ class Dispatch:
             connection.recent_message(built)
 
     def _relay(self, message: DeliveredMessage) -> None:
+        if (message.routing_key or "").startswith(PREFIX):
+            self._on_forwarded(message)
+            return
         note = relay.read(message)
         if note is not None:
             self._on_note(note)

@@ -29,6 +29,12 @@ class EdgeSettings(ServiceSettings):
     edge_snapshot_deadline_s: float = Field(default=1.0, gt=0)
     edge_ack_deadline_s: float = Field(default=30.0, gt=0)
     edge_requeue_after_s: float = Field(default=600.0, gt=0)
+    edge_poll_s: float = Field(
+        default=25.0,
+        gt=0,
+        le=28,
+        description="How long a poll waits for something to tell.",
+    )
     edge_tick_s: float = Field(default=0.25, gt=0)
     edge_drain_window_s: float = Field(
         default=8.0,
