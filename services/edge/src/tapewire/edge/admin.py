@@ -2,19 +2,26 @@
 
 Each is lent to one task at a time: a refusal closes the channel that asked (rule 5 of
 ``delivery.md``), and must not take another user's question with it. How many there are is how many
-users are attached at once after a restart.
+users are attached at once after a restart. Each question has a deadline: in a cluster the node that
+has a queue may be gone, and nobody know it yet.
 """
 
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from aiormq.abc import AbstractChannel
 from aiormq.exceptions import ChannelNotFoundEntity
 
-from tapewire.broker import Link
+from tapewire.broker import BrokerError, Link
 from tapewire.broker.topology import Binding, Queue
+
+DEADLINE_S: Final = 4.0  # for one loan: a declaration takes milliseconds, an election a second
+
+
+class OutOfReach(BrokerError):
+    """The queue exists, on a node of the cluster that is down: it cannot be had elsewhere."""
 
 
 class Found(NamedTuple):
@@ -26,17 +33,33 @@ class Found(NamedTuple):
 
 
 class Admin:
-    """A pool of AMQP channels on a link of role ``topology``."""
+    """A pool of AMQP channels on a link of role ``topology``.
 
-    def __init__(self, link: Link, size: int) -> None:
+    Args:
+        link: of that role.
+        size: how many are lent at once.
+        deadline_s: for each loan, waiting for the connection included; then `TimeoutError`.
+    """
+
+    def __init__(self, link: Link, size: int, *, deadline_s: float = DEADLINE_S) -> None:
         self._link = link
+        self._deadline_s = deadline_s
         self._idle: list[AbstractChannel] = []
         self._free = asyncio.Semaphore(size)
 
+    @property
+    def is_up(self) -> bool:
+        """Whether there is a connection to ask on."""
+        return self._link.is_up
+
     @asynccontextmanager
     async def channel(self) -> AsyncGenerator[AbstractChannel]:
-        """Lend a channel. Run only in a task that nobody cancels."""
-        async with self._free:
+        """Lend a channel. Run only in a task that nobody cancels.
+
+        Raises:
+            TimeoutError: the borrower was not done by the deadline; the channel is closed.
+        """
+        async with self._free, asyncio.timeout(self._deadline_s):
             channel: AbstractChannel | None = None
             while self._idle and (channel is None or channel.is_closed):
                 channel = self._idle.pop()
@@ -49,11 +72,16 @@ class Admin:
                     self._idle.append(channel)
 
     async def look(self, queue: Queue) -> Found | None:
-        """Return what is in ``queue``, or None when there is no such queue."""
+        """Return what is in ``queue``, or None when there is no such queue.
+
+        Raises:
+            OutOfReach: there is, on a node that is down.
+        """
         async with self.channel() as channel:
             try:
                 told = await channel.queue_declare(queue.name, passive=True)
-            except ChannelNotFoundEntity:
+            except ChannelNotFoundEntity as error:
+                raise_out_of_reach(error)
                 return None
         return Found(told.message_count or 0, told.consumer_count or 0)
 
@@ -81,3 +109,13 @@ class Admin:
         async with self.channel() as channel:
             for binding in bindings:
                 await channel.queue_unbind(queue, binding.source, binding.routing_key)
+
+
+def raise_out_of_reach(error: ChannelNotFoundEntity) -> None:
+    """Raise when a 404 means a queue whose node is down, and not one that does not exist.
+
+    RabbitMQ says ``no queue 'q' in vhost '/'`` of the latter, and of the former that its ``home
+    node … is down or inaccessible`` or that its ``process is stopped`` (3.10, 4.x).
+    """
+    if "no queue" not in str(error):
+        raise OutOfReach(str(error)) from error

@@ -13,6 +13,7 @@ from tapewire.edge.commands import Commands
 from tapewire.edge.conduct import Conduct
 from tapewire.edge.connection import Tally
 from tapewire.edge.dispatch import Dispatch
+from tapewire.edge.effects import Kind
 from tapewire.edge.fallback import Fallbacks
 from tapewire.edge.figures import Figures
 from tapewire.edge.forwarding import Forwarding
@@ -52,7 +53,9 @@ def build(settings: EdgeSettings, auth: AuthSettings) -> FastAPI:
         tasks=tasks,
     )
     publisher = Publisher(links.publishing)
-    admin = Admin(links.topology, settings.edge_attach_concurrency)
+    half = max(1, settings.edge_attach_concurrency // 2)
+    # Apart, so that trays whose node hangs keep nobody from their inbox.
+    admins = {kind: Admin(links.topology, half) for kind in Kind}
     relays = Relays(links.publishing, settings.edge_node, tasks)
     node = Node(
         links.consuming,
@@ -67,7 +70,7 @@ def build(settings: EdgeSettings, auth: AuthSettings) -> FastAPI:
     )
     lines = Lines(
         consuming=links.consuming,
-        admin=admin,
+        admins=admins,
         node=node,
         node_name=settings.edge_node,
         relays=relays,
@@ -77,12 +80,12 @@ def build(settings: EdgeSettings, auth: AuthSettings) -> FastAPI:
         ack_deadline_s=settings.edge_ack_deadline_s,
         requeue_after_s=settings.edge_requeue_after_s,
     )
-    subscriptions = Subscriptions(admin, publisher)
+    subscriptions = Subscriptions(admins[Kind.RECENT], publisher)
     mailboxes = Mailboxes(
         lines=lines,
         holdings=holdings,
         node=node,
-        admin=admin,
+        admins=admins,
         subscriptions=subscriptions,
         tasks=tasks,
         limits=settings.limits,
@@ -97,7 +100,7 @@ def build(settings: EdgeSettings, auth: AuthSettings) -> FastAPI:
             mailboxes=mailboxes,
             holdings=holdings,
             node=node,
-            admin=admin,
+            admin=admins[Kind.RECENT],
             subscriptions=subscriptions,
             tasks=tasks,
             limits=settings.limits,

@@ -2,11 +2,13 @@
 
 import asyncio
 import logging
+from collections.abc import Mapping
 from typing import Final
 
 from tapewire.broker import CONNECTION_ERRORS, BrokerError
 from tapewire.edge.admin import Admin, Found
 from tapewire.edge.clock import Clock
+from tapewire.edge.effects import Kind
 from tapewire.edge.line import Line
 
 log = logging.getLogger(__name__)
@@ -23,8 +25,8 @@ GHOST_LEAVES_WITHIN_S: Final = 1.0  # a replaced connection's edge lets its tray
 class Handover:
     """Waits, on both sides, for the broker to have back what the last holder held."""
 
-    def __init__(self, admin: Admin, clock: Clock) -> None:
-        self._admin = admin
+    def __init__(self, admins: Mapping[Kind, Admin], clock: Clock) -> None:
+        self._admins = admins
         self._clock = clock
 
     async def outwait(self, line: Line, within_s: float) -> Found | None:
@@ -36,7 +38,7 @@ class Handover:
         until = self._clock.now() + within_s
         while self._clock.now() < until and not line.answered.is_set():
             await asyncio.sleep(LOOK_EVERY_S)
-            found = await self._admin.look(line.queue)
+            found = await self._admins[line.kind].look(line.queue)
             if found is None or found.consumers == 0:
                 return found
         return None
@@ -80,7 +82,7 @@ class Handover:
 
     async def _look(self, line: Line) -> Found | None:
         try:
-            return await self._admin.look(line.queue)
+            return await self._admins[line.kind].look(line.queue)
         except (*CONNECTION_ERRORS, BrokerError) as error:
             log.info("not looked at: %s", error)  # the broker requeues by itself what it lost
             return None

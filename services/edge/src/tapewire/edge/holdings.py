@@ -18,24 +18,50 @@ class Holdings:
 
     Args:
         live: subscribers of live topics.
-        passing: nameless connections, by what they have no tray for.
+        passing: connections by what they have no tray for: nameless ones, and those whose tray is
+            out of reach.
     """
 
     def __init__(self, live: Audience, passing: Audience) -> None:
         self._live = live
         self._passing = passing
+        self._trayless: set[Connection] = set()
 
     def hold(self, connection: Connection, plans: Iterable[Plan]) -> None:
         """Have the connection hear exactly ``plans``."""
-        before = connection.topics
+        before, passed = connection.topics, self._passes(connection)
         connection.hold(plans)
         now = connection.topics
         self._live.remove(connection, before - now)
         self._live.add(connection, now - before)
+        self._pass(connection, passed)
+
+    def let_go(self, connection: Connection) -> None:
+        """The connection has ended."""
+        self.hold(connection, ())
+        self._trayless.discard(connection)
+
+    def set_trayless(self, connection: Connection, yes: bool) -> None:
+        """Have everything pass by the edge's queue while the tray is out of reach, or no more."""
+        passed = self._passes(connection)
+        if yes:
+            self._trayless.add(connection)
+        else:
+            self._trayless.discard(connection)
+        self._pass(connection, passed)
+
+    def _passes(self, connection: Connection) -> frozenset[str]:
+        """Return the topics that it has no tray for."""
+        if connection in self._trayless:
+            return connection.topics
         if connection.client_id is None:
-            own = f"user:{connection.word}"  # the one topic for which it has a tray
-            self._passing.remove(connection, before - now - {own})
-            self._passing.add(connection, now - before - {own})
+            return connection.topics - {f"user:{connection.word}"}
+        return frozenset()
+
+    def _pass(self, connection: Connection, before: frozenset[str]) -> None:
+        now = self._passes(connection)
+        self._passing.remove(connection, before - now)
+        self._passing.add(connection, now - before)
 
     def on_edge(self, connection: Connection) -> list[Binding]:
         """Return what the edge's queue is bound to for this connection, each once."""
@@ -48,7 +74,11 @@ class Holdings:
         return [binding for binding in wanted if binding not in tray]
 
     def on_tray(self, connection: Connection) -> list[Binding]:
-        """Return what the recent tray is bound to for this connection."""
+        """Return what the recent tray is bound to for this connection; nothing without a tray."""
+        return [] if connection in self._trayless else self.for_tray(connection)
+
+    def for_tray(self, connection: Connection) -> list[Binding]:
+        """Return what its recent tray is to be bound to, in reach or not."""
         own = user_channel(connection.user)
         return [
             binding

@@ -16,12 +16,15 @@ from aiormq.abc import AbstractChannel, ChannelFrame, DeliveredMessage
 from pamqp.base import Frame
 
 from tapewire.broker import CONNECTION_ERRORS, Link
+from tapewire.broker.link import close_channel
 from tapewire.edge.tasks import Tasks
 
 log = logging.getLogger(__name__)
 
 LANES: Final = 8  # of each kind: an eighth of the users shares a channel's fate
 FRAMES_PER_WRITE: Final = 64
+# For one answer of the broker. Past it the lane is closed and opened again, with all its trays.
+DEADLINE_S: Final = 10.0
 
 OnDelivery: TypeAlias = Callable[[DeliveredMessage], None]
 
@@ -63,7 +66,7 @@ class Lane:
             if channel is self._channel:  # else the broker has requeued it by now
                 on_delivery(message)
 
-        await channel.basic_consume(queue, deliver, consumer_tag=tag)
+        await channel.basic_consume(queue, deliver, consumer_tag=tag, timeout=DEADLINE_S)
 
     async def cancel(self, tag: str, returned: list[int]) -> None:
         """Cancel a consumer and requeue ``returned`` in one write, in this order.
@@ -79,7 +82,7 @@ class Lane:
         frames += [spec.Basic.Nack(delivery_tag=delivery, requeue=True) for delivery in returned]
         await _write(channel, frames)
         # A round trip: deliveries sent before the cancel are ahead of its reply.
-        await channel.basic_qos(prefetch_count=self._prefetch)
+        await channel.basic_qos(prefetch_count=self._prefetch, timeout=DEADLINE_S)
         channel.consumers.pop(tag, None)  # pyright: ignore[reportAttributeAccessIssue]
 
     def settle(self, tag: int, *, requeue: bool) -> None:
@@ -97,6 +100,11 @@ class Lane:
         while self._flushing is not None and not self._flushing.done():
             await asyncio.shield(self._flushing)
 
+    async def reset(self) -> None:
+        """Close the channel: the broker requeues what is not settled, and every tray reattaches."""
+        if self._channel is not None:
+            await close_channel(self._channel)
+
     async def close(self) -> None:
         """Close the channel; the broker requeues what is not settled."""
         channel, self._channel = self._channel, None
@@ -112,7 +120,7 @@ class Lane:
                 self._lost(self._channel)
             if self._channel is None:
                 channel = await self._link.channel()
-                await channel.basic_qos(prefetch_count=self._prefetch)
+                await channel.basic_qos(prefetch_count=self._prefetch, timeout=DEADLINE_S)
                 channel.on_consumer_cancel_callbacks.add(self._cancelled)
                 self._channel = channel
                 self._due.clear()

@@ -26,6 +26,9 @@ class Line:
         shared: whether connections on several edges may need it at once.
         claims: the connections that need it: members, and those about to join.
         ready: it was looked up, or declared.
+        tried: it is ready, or cannot be made so for now.
+        in_reach: it was there when it was last looked at. A queue of a node that is down is not,
+            while the rest of the broker is.
         expected: how many edges consumed it when this one asked who holds what.
         asked: it was consumed elsewhere then.
         answered: its holder has told, or all of them have.
@@ -48,6 +51,8 @@ class Line:
         self.tray = Tray(queue.name, kind, _interested)
         self.claims: set[Connection] = set()
         self.ready = asyncio.Event()
+        self.tried = asyncio.Event()
+        self.in_reach = asyncio.Event()
         self.expected = 0
         self.asked = False
         self.answered = asyncio.Event()

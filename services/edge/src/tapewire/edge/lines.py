@@ -6,7 +6,7 @@ client's disconnect reaches.
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext, suppress
 from functools import partial
 from typing import Final
@@ -16,10 +16,10 @@ from opentelemetry.trace import SpanKind
 from pydantic_core import from_json
 
 from tapewire.broker import CONNECTION_ERRORS, BrokerError, Link, full_jitter
-from tapewire.broker.topology import RECENT_KEPT, Queue
+from tapewire.broker.topology import INBOX_WINDOW, RECENT_KEPT, Queue
 from tapewire.contracts import new_id
 from tapewire.contracts.frames import CloseCode
-from tapewire.edge.admin import Admin
+from tapewire.edge.admin import Admin, Found, OutOfReach
 from tapewire.edge.clock import Clock
 from tapewire.edge.connection import Connection
 from tapewire.edge.effects import (
@@ -49,10 +49,12 @@ from tapewire.service import metrics, telemetry
 log = logging.getLogger(__name__)
 
 # Open alerts that a user can have on the screen at once; the 257th is shown when one is acked.
-INBOX_PREFETCH: Final = 256
+INBOX_PREFETCH: Final = INBOX_WINDOW
 # What a client may have unproved before it counts as slow: five full trays. With the window full
 # the broker's copy would begin to drop its oldest, unseen.
 RECENT_PREFETCH: Final = 512
+
+EXPECTED: Final = (*CONNECTION_ERRORS, BrokerError)
 
 
 class Lines:
@@ -62,7 +64,7 @@ class Lines:
         self,
         *,
         consuming: Link,
-        admin: Admin,
+        admins: Mapping[Kind, Admin],
         node: Node,
         node_name: str,
         relays: Relays,
@@ -72,7 +74,7 @@ class Lines:
         ack_deadline_s: float,
         requeue_after_s: float,
     ) -> None:
-        self._admin = admin
+        self._admins = admins
         self._relays = relays
         self._tasks = tasks
         self._clock = clock
@@ -90,7 +92,7 @@ class Lines:
         self.letters = Letters(
             relays, node_name, clock, find=self._lines.get, perform=self.perform, on_ghost=on_ghost
         )
-        self._handover = Handover(admin, clock)
+        self._handover = Handover(admins, clock)
         node.on_up.append(self._announce)
         relays.on_back = self._mark
 
@@ -104,6 +106,9 @@ class Lines:
         self, connection: Connection, queue: Queue, kind: Kind, *, shared: bool
     ) -> Line:
         """Return the line of ``queue``, looked up and ready to be joined.
+
+        An inbox is waited for. A recent tray whose node is down is returned as it is: not
+        ``in_reach``, and not to be joined before it is.
 
         The line stays for as long as ``connection`` does not ``give_up`` its claim.
         """
@@ -120,7 +125,7 @@ class Lines:
                 await line.released.wait()
                 continue
             line.claims.add(connection)
-            await line.ready.wait()
+            await (line.ready if kind is Kind.INBOX else line.tried).wait()
             return line
 
     def join(self, connection: Connection, line: Line) -> None:
@@ -153,25 +158,46 @@ class Lines:
         async with line.lock:
             while line.claims:
                 try:
-                    found = await self._admin.open(line.queue)
+                    found = await self._find(line)
                     asking = found.consumers > 0
                     line.expected, line.asked = found.consumers, asking and line.shared
                     if asking or line.shared:
                         self.letters.announce(line, client)
                     if asking and line.shared:
                         await self._hear(line)
-                        found = await self._admin.open(line.queue)
+                        found = await self._find(line)
                     elif asking:
                         found = await self._handover.outwait(line, GHOST_LEAVES_WITHIN_S) or found
-                except (*CONNECTION_ERRORS, BrokerError) as error:
-                    log.info("line not opened yet: %s", error)
+                except Exception as error:
+                    _note("line not opened yet", error)
                     await asyncio.sleep(next(waits))
                     continue
                 line.waiting, line.was_absent = found.messages, found.was_absent
                 if line.kind is Kind.RECENT and found.consumers == 0:
                     line.tray.skip = max(0, found.messages - RECENT_KEPT)
                 line.ready.set()
+                line.tried.set()
                 return
+
+    async def _find(self, line: Line) -> Found:
+        """Return what is in a line's queue, declared if absent; notice whether it is in reach."""
+        admin = self._admins[line.kind]
+        try:
+            found = await admin.open(line.queue)
+        except (OutOfReach, TimeoutError):
+            if admin.is_up:  # else everything is away, and whoever is connected waits
+                self._out_of_reach(line)
+            raise
+        line.in_reach.set()
+        return found
+
+    def _out_of_reach(self, line: Line) -> None:
+        line.in_reach.clear()
+        line.tried.set()
+        if line.kind is Kind.RECENT:
+            # Welcomed anew they are told of the gap, and hear what comes without the tray.
+            for member in list(line.tray.members):
+                _connection(member).close(CloseCode.DRAINING)
 
     async def _hear(self, line: Line) -> None:
         """Give the holder 250 ms to answer, so that ``welcome`` counts what it holds."""
@@ -196,8 +222,8 @@ class Lines:
                         await line.lane.consume(
                             line.name, line.new_consumer_tag(), partial(self._on_delivery, line)
                         )
-                    except (*CONNECTION_ERRORS, BrokerError) as error:
-                        log.info("line not attached yet: %s", error)
+                    except Exception as error:
+                        _note("line not attached yet", error)
                         look = True
                         await asyncio.sleep(next(waits))
                         continue
@@ -210,7 +236,7 @@ class Lines:
             line.attaching = None
 
     async def _look_again(self, line: Line) -> None:
-        found = await self._admin.open(line.queue)
+        found = await self._find(line)
         if line.kind is Kind.RECENT and found.consumers == 0 and found.messages > RECENT_KEPT:
             # Something was dropped while the broker was out of reach: they come back, and are told.
             for member in list(line.tray.members):
@@ -230,11 +256,16 @@ class Lines:
 
     async def _release(self, line: Line) -> None:
         async with line.lock:
-            await self._handover.give_back(line)
+            try:
+                await self._handover.give_back(line)
+            except Exception as error:  # the user must be able to come back all the same
+                _note("line not given back in order", error)
+                await line.lane.reset()
             line.tray.apply(Event.RELEASED)
             del self._lines[line.name]
             line.released.set()
             line.ready.set()
+            line.tried.set()
             self.letters.closed(line)
 
     def _on_delivery(self, line: Line, message: DeliveredMessage) -> None:
@@ -328,6 +359,14 @@ class Lines:
 def _connection(member: Member) -> Connection:
     assert isinstance(member, Connection)  # trays know members by identity only
     return member
+
+
+def _note(what: str, error: Exception) -> None:
+    """Log why something will be tried again; what should not happen, with its traceback."""
+    if isinstance(error, EXPECTED):
+        log.info("%s: %s", what, error or type(error).__name__)
+    else:
+        log.error("%s", what, exc_info=error)
 
 
 def _id_in(body: bytes) -> str:

@@ -6,25 +6,26 @@ recorded channels of a named device; closing gives all of it back.
 
 import asyncio
 import logging
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Final, NamedTuple
 
-from tapewire.broker import CONNECTION_ERRORS, BrokerError, topology
-from tapewire.broker.topology import RECENT_KEPT, Binding, QueueType
+from tapewire.broker import CONNECTION_ERRORS, BrokerError, full_jitter, topology
+from tapewire.broker.topology import RECENT_KEPT, Binding, Queue, QueueType
 from tapewire.contracts import escape
 from tapewire.contracts.frames import CloseCode
 from tapewire.edge import relay
-from tapewire.edge.admin import Admin
+from tapewire.edge.admin import Admin, OutOfReach
 from tapewire.edge.channels import Plan, plan, user_channel
 from tapewire.edge.connection import Connection
 from tapewire.edge.effects import Kind
-from tapewire.edge.holdings import Holdings
+from tapewire.edge.holdings import Holdings, without
 from tapewire.edge.limits import Limits
 from tapewire.edge.line import Line
 from tapewire.edge.lines import Lines
 from tapewire.edge.mailbox_state import State
 from tapewire.edge.node import Node
+from tapewire.edge.overdue import Overdue
 from tapewire.edge.subscriptions import Subscriptions
 from tapewire.edge.tasks import Tasks
 
@@ -51,6 +52,8 @@ class Seat:
 
     inbox: Line | None = None
     recent: Line | None = None
+    overdue: Line | None = None
+    """Its recent tray, while that is out of reach."""
     opening: bool = True
     bound: bool = False
 
@@ -64,7 +67,7 @@ class Mailboxes:
         lines: Lines,
         holdings: Holdings,
         node: Node,
-        admin: Admin,
+        admins: Mapping[Kind, Admin],
         subscriptions: Subscriptions,
         tasks: Tasks,
         limits: Limits,
@@ -73,7 +76,7 @@ class Mailboxes:
         self._lines = lines
         self._holdings = holdings
         self._node = node
-        self._admin = admin
+        self._admins = admins
         self._subscriptions = subscriptions
         self._tasks = tasks
         self._limits = limits
@@ -81,6 +84,14 @@ class Mailboxes:
         self._seats: dict[Connection, Seat] = {}
         self._users: dict[str, set[Connection]] = {}
         self._clients: dict[tuple[str, str], Connection] = {}
+        self._overdue = Overdue(
+            lines=lines,
+            holdings=holdings,
+            node=node,
+            admin=admins[Kind.RECENT],
+            subscriptions=subscriptions,
+            plans=self._plans,
+        )
 
     # Coming and going
 
@@ -111,17 +122,26 @@ class Mailboxes:
 
     async def _open(self, connection: Connection, seat: Seat) -> Arrival:
         nothing = Arrival(0, 0, gap=False)
-        recorded = await self._recorded(connection)
+        try:
+            recorded, is_known = await self._recorded(connection), True
+        except OutOfReach:
+            recorded, is_known = None, False
+            self._holdings.set_trayless(connection, True)
         if connection.closed:
             return nothing
-        self._holdings.hold(connection, self._plans(connection, recorded))
+        names = [user_channel(connection.user)] if recorded is None else recorded
+        self._holdings.hold(connection, self._plans(connection, names))
         seat.bound = True
         await self._node.bind(self._bindings(connection))
         if connection.closed:
             return nothing
-        inbox, recent = await self._claim(connection, seat)
+        inbox, recent = await asyncio.gather(
+            self._claim_inbox(connection, seat), self._claim_recent(connection, seat, is_known)
+        )
         if connection.closed:
             return nothing
+        if recent is None:
+            return Arrival(_count(inbox), 0, gap=True)
         if connection.client_id is not None and recorded is None:
             await self._complete(connection, recent)
         gap = recent.waiting > RECENT_KEPT or (
@@ -138,6 +158,8 @@ class Mailboxes:
         for line in (seat.inbox, seat.recent):
             if line is not None:
                 self._lines.join(connection, line)
+        if seat.recent is None:
+            self._tasks.spawn(self._await_tray(connection, seat), "await tray")
 
     def leave(self, connection: Connection) -> None:
         """A connection is closed. The last one of a tray releases it."""
@@ -193,7 +215,7 @@ class Mailboxes:
         for connection in list(self._clients.values()):
             if connection.live and connection.client_id is not None:
                 queue = topology.subscriptions(connection.user, connection.client_id)
-                self._tasks.spawn(self._admin.look(queue), "renew subscriptions")
+                self._tasks.spawn(self._renew(queue), "renew subscriptions")
 
     # Steps
 
@@ -203,47 +225,103 @@ class Mailboxes:
         while not connection.closed:
             try:
                 return await self._subscriptions.read(connection.user, connection.client_id)
+            except (OutOfReach, TimeoutError) as error:
+                if self._admins[Kind.RECENT].is_up:  # this queue's node is away, and not all of it
+                    raise OutOfReach("subscriptions") from error
             except BROKER_FAULTS as error:
                 log.info("subscriptions not read yet: %s", error)
-                await asyncio.sleep(0.1)
+            await asyncio.sleep(0.1)
         return None
 
-    def _plans(self, connection: Connection, recorded: list[str] | None) -> list[Plan]:
+    def _plans(self, connection: Connection, names: Iterable[str]) -> list[Plan]:
         assert connection.claims is not None
-        names = [user_channel(connection.user)] if recorded is None else recorded
-        found = (plan(name, connection.claims) for name in names[: self._limits.channels])
+        some = list(names)[: self._limits.channels]
+        found = (plan(name, connection.claims) for name in some)
         return [given for given in found if isinstance(given, Plan)]
 
     def _bindings(self, connection: Connection) -> list[Binding]:
         return [relay.binding(connection.word), *self._holdings.on_edge(connection)]
 
-    async def _claim(self, connection: Connection, seat: Seat) -> tuple[Line, Line]:
+    async def _claim_inbox(self, connection: Connection, seat: Seat) -> Line:
         user, client = connection.user, connection.client_id
+        admin = self._admins[Kind.INBOX]
         inbox = topology.inbox(user, queue_type=self._queue_type)
         shared = client is None or not connection.own_inbox
         if client is not None and not shared:
             # The user's own inbox first: with any inbox bound, the mailroom hears nothing.
-            await self._admin.open(inbox)
+            await self._patiently(connection, lambda: admin.open(inbox))
             # Bound in any case: an edge may have died between declaring and binding it, and what
             # the own inbox takes does not come to the mailroom, which would mend that.
-            await self._admin.bind(inbox.name, inbox.bindings)
+            name, bindings = inbox.name, inbox.bindings
+            await self._patiently(connection, lambda: admin.bind(name, bindings))
             inbox = topology.own_inbox(user, client, queue_type=self._queue_type)
-        recent = replace(
-            topology.recent(user, client), bindings=tuple(self._holdings.on_tray(connection))
-        )
-        claimed = await asyncio.gather(
-            self._lines.claim(connection, inbox, Kind.INBOX, shared=shared),
-            self._lines.claim(connection, recent, Kind.RECENT, shared=client is None),
-        )
-        seat.inbox, seat.recent = claimed
-        if client is None and not claimed[1].was_absent:
+        seat.inbox = await self._lines.claim(connection, inbox, Kind.INBOX, shared=shared)
+        return seat.inbox
+
+    async def _claim_recent(
+        self, connection: Connection, seat: Seat, is_known: bool
+    ) -> Line | None:
+        """Claim the recent tray, unless it is out of reach or what it is bound to not known."""
+        if not is_known:
+            return None
+        client = connection.client_id
+        bindings = tuple(self._holdings.for_tray(connection))
+        queue = replace(topology.recent(connection.user, client), bindings=bindings)
+        line = await self._lines.claim(connection, queue, Kind.RECENT, shared=client is None)
+        if not line.in_reach.is_set() and not connection.closed:
+            seat.overdue = line
+            await self._without_tray(connection)
+            return None
+        seat.recent = line
+        if client is None and not line.was_absent:
             # Bound again each time: an edge may have died between declaring and binding it.
-            self._tasks.spawn(self._rebind(recent.name, recent.bindings), "rebind")
-        return claimed
+            self._tasks.spawn(self._rebind(queue.name, queue.bindings), "rebind")
+        return line
+
+    async def _without_tray(self, connection: Connection) -> None:
+        before = self._holdings.on_edge(connection)
+        self._holdings.set_trayless(connection, True)
+        await self._node.bind(without(self._holdings.on_edge(connection), before))
+
+    async def _await_tray(self, connection: Connection, seat: Seat) -> None:
+        if seat.overdue is None:
+            await self._overdue.remember(connection)
+            if connection.closed:
+                return
+            bindings = tuple(self._holdings.for_tray(connection))
+            queue = topology.recent(connection.user, connection.client_id)
+            line = await self._lines.claim(
+                connection, replace(queue, bindings=bindings), Kind.RECENT, shared=False
+            )
+            if self._seats.get(connection) is not seat:
+                self._lines.give_up(connection, line)
+                return
+            seat.overdue = line
+        if await self._overdue.attach(connection, seat.overdue):
+            seat.recent, seat.overdue = seat.overdue, None
+
+    async def _patiently(
+        self, connection: Connection, work: Callable[[], Awaitable[object]]
+    ) -> None:
+        """Do ``work``, as often as the broker fails it, for as long as the connection waits."""
+        waits = full_jitter(0.1, 2.0)
+        while not connection.closed:
+            try:
+                await work()
+                return
+            except BROKER_FAULTS as error:
+                log.info("inbox not opened yet: %s", error)
+                await asyncio.sleep(next(waits))
+
+    async def _renew(self, queue: Queue) -> None:
+        try:
+            await self._admins[Kind.RECENT].look(queue)
+        except BROKER_FAULTS as error:
+            log.info("not renewed: %s", error)  # tried again tomorrow, of thirty days
 
     async def _rebind(self, name: str, bindings: tuple[Binding, ...]) -> None:
         try:
-            await self._admin.bind(name, bindings)
+            await self._admins[Kind.RECENT].bind(name, bindings)
         except BROKER_FAULTS as error:
             log.info("not bound again: %s", error)
 
@@ -252,7 +330,7 @@ class Mailboxes:
         assert connection.client_id is not None
         try:
             if not recent.was_absent:
-                await self._admin.bind(recent.name, recent.queue.bindings)
+                await self._admins[Kind.RECENT].bind(recent.name, recent.queue.bindings)
             await self._subscriptions.write(
                 connection.user, connection.client_id, list(connection.plans)
             )
@@ -262,12 +340,12 @@ class Mailboxes:
     def _vacate(self, connection: Connection, seat: Seat) -> None:
         if self._seats.pop(connection, None) is None:
             return
-        for line in (seat.inbox, seat.recent):
+        for line in (seat.inbox, seat.recent, seat.overdue):
             if line is not None:
                 self._lines.give_up(connection, line)
         if seat.bound:
             self._node.unbind(self._bindings(connection))
-        self._holdings.hold(connection, ())
+        self._holdings.let_go(connection)
         users = self._users[connection.word]
         users.discard(connection)
         if not users:

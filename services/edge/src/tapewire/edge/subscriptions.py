@@ -12,7 +12,7 @@ from aiormq.exceptions import ChannelNotFoundEntity
 
 from tapewire.broker import Publisher, topology
 from tapewire.contracts import new_id
-from tapewire.edge.admin import Admin
+from tapewire.edge.admin import Admin, raise_out_of_reach
 
 BUSY_TRIES = 20  # another edge may be reading it, as on a take-over
 BUSY_WAIT_S = 0.05
@@ -26,13 +26,18 @@ class Subscriptions:
         self._publisher = publisher
 
     async def read(self, user: str, client: str) -> list[str] | None:
-        """Return the channels of a device, or None when none are recorded."""
+        """Return the channels of a device, or None when none are recorded.
+
+        Raises:
+            OutOfReach: the record is on a node that is down.
+        """
         queue = topology.subscriptions(user, client)
         for _ in range(BUSY_TRIES):
             async with self._admin.channel() as channel:
                 try:
                     message = await channel.basic_get(queue.name)
-                except ChannelNotFoundEntity:
+                except ChannelNotFoundEntity as error:
+                    raise_out_of_reach(error)
                     return None
                 if message.delivery_tag is not None:
                     await channel.basic_nack(message.delivery_tag, requeue=True)
