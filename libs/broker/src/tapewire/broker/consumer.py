@@ -30,9 +30,9 @@ class Consumer:
     """Consumes one queue for as long as it runs, over any number of connections.
 
     Handlers start in delivery order, up to ``concurrency`` at once; settlements happen in delivery
-    order. So when a handler fails, nothing behind it is settled: the AMQP channel is closed, the
-    broker requeues all of it in place, and it comes again after a back-off. A handler must
-    therefore bear to see a delivery twice.
+    order. So when a handler fails, no other is started and nothing behind it is settled: the AMQP
+    channel is closed, the broker requeues all of it in place, and it comes again after a back-off.
+    A handler must therefore bear to see a delivery twice.
 
     An exception that carries ``settlement`` settles its delivery so; any other one means
     ``REQUEUE``.
@@ -167,6 +167,7 @@ class _Session:
         self._arrived: asyncio.Queue[Delivery | None] = asyncio.Queue()
         self._begun: asyncio.Queue[_Begun | None] = asyncio.Queue()
         self._slots = asyncio.Semaphore(concurrency)
+        self._failed = False
         self.settled = 0
 
     async def run(self, channel: Channel, arguments: dict[str, Any] | None) -> None:
@@ -202,6 +203,13 @@ class _Session:
         self._begun.put_nowait(None)
 
     async def _handle(self, delivery: Delivery) -> Settlement:
+        if self._failed:  # it comes again, behind what failed: it must not get ahead of it
+            return Settlement.REQUEUE
+        settlement = await self._try(delivery)
+        self._failed = self._failed or settlement is Settlement.REQUEUE
+        return settlement
+
+    async def _try(self, delivery: Delivery) -> Settlement:
         try:
             return await self._handler(delivery)
         except Exception as error:

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from tapewire.broker import NotConfirmed, Publisher
-from tapewire.contracts import Event, FieldError, encode
+from tapewire.contracts import Event, FieldError, Quality, encode, quality_of
 from tapewire.ingest.judgement import Identity, Judged, Unfit, destinations
 from tapewire.ingest.taken import Taken
+from tapewire.ingest.turns import Turns
 
 
 class Status(StrEnum):
@@ -46,7 +47,7 @@ class Intake:
 
     An identity counts as taken only once the broker has confirmed its event. While it is on its
     way, a second event of the same identity waits, and is a duplicate if the first was confirmed
-    or takes its place if it was not.
+    or takes its place if it was not. A user's critical events keep their order (`turns`).
 
     Args:
         publisher: callers that start in order are published in order.
@@ -70,6 +71,7 @@ class Intake:
         self._taken = taken
         self._clock = clock
         self._on_their_way: dict[Identity, asyncio.Future[None]] = {}
+        self._turns = Turns()
 
     async def take(self, judged: Judged) -> Result:
         """Take one event if it may be taken. Never raises for the broker's sake."""
@@ -100,6 +102,14 @@ class Intake:
         return True
 
     async def _publish(self, event: Event) -> None:
+        user: str | None = getattr(event, "user_id", None)
+        if user is None or quality_of(event) is not Quality.CRITICAL:
+            await self._publish_now(event)
+            return
+        async with self._turns.of(user):
+            await self._publish_now(event)
+
+    async def _publish_now(self, event: Event) -> None:
         body = encode(event)
         async with self._window:
             for exchange, routing_key in destinations(event):
