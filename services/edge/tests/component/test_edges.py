@@ -182,3 +182,41 @@ async def test_relays_lost_with_the_connection_are_asked_for_when_it_is_back(wor
     await (await publishing.connected()).transport.connection.close()
     assert await b.ids(3) == lost
     await b.quiet(0.2)
+
+
+async def test_mailbox_opens_although_the_first_look_failed_in_a_way_nobody_thought_of(
+    world, monkeypatch
+):
+    edge = await world.edge()
+    admin = edge.app.state.lines._admins["critical"]
+    failures = [LookupError("of a kind that no broker raises")]
+    look = admin.look
+
+    async def once(queue):
+        if failures:
+            raise failures.pop()
+        return await look(queue)
+
+    monkeypatch.setattr(admin, "look", once)
+    client = await world.client(edge)
+    raised = await world.alert(1)
+    assert await client.ids(1) == [raised]
+
+
+async def test_user_comes_back_although_the_tray_was_not_given_back_as_it_should(
+    world, monkeypatch
+):
+    edge = await world.edge()
+    client = await world.client(edge)
+    raised = [await world.alert(n) for n in range(3)]
+    assert await client.ids(3) == raised
+
+    async def fail(line):
+        raise LookupError("of a kind that no broker raises")
+
+    with monkeypatch.context() as failing:
+        failing.setattr(edge.app.state.lines._handover, "give_back", fail)
+        await client.socket.close()
+        await world.until(lambda: not list(edge.app.state.lines))
+    back = await world.client(edge)
+    assert await back.ids(3) == raised

@@ -16,7 +16,6 @@ from aiormq.abc import AbstractChannel, ChannelFrame, DeliveredMessage
 from pamqp.base import Frame
 
 from tapewire.broker import CONNECTION_ERRORS, Link
-from tapewire.broker.link import close_channel
 from tapewire.edge.tasks import Tasks
 
 log = logging.getLogger(__name__)
@@ -102,17 +101,12 @@ class Lane:
 
     async def reset(self) -> None:
         """Close the channel: the broker requeues what is not settled, and every tray reattaches."""
-        if self._channel is not None:
-            await close_channel(self._channel)
+        await _close(self._channel)
 
     async def close(self) -> None:
         """Close the channel; the broker requeues what is not settled."""
         channel, self._channel = self._channel, None
-        if channel is not None and not channel.is_closed:
-            try:
-                await channel.close()
-            except CONNECTION_ERRORS as error:
-                log.debug("lane: %s", error)
+        await _close(channel)
 
     async def _open(self) -> AbstractChannel:
         async with self._opening:
@@ -140,6 +134,14 @@ class Lane:
         while self._due and (channel := self._channel) is not None and not channel.is_closed:
             frames = [self._due.popleft() for _ in range(min(len(self._due), FRAMES_PER_WRITE))]
             await _write(channel, frames)
+
+
+async def _close(channel: AbstractChannel | None) -> None:
+    if channel is not None and not channel.is_closed:
+        try:
+            await channel.close()
+        except CONNECTION_ERRORS as error:
+            log.debug("lane: %s", error)
 
 
 async def _write(channel: AbstractChannel, frames: list[Frame]) -> None:

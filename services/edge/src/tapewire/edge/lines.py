@@ -263,9 +263,8 @@ class Lines:
                 await line.lane.reset()
             line.tray.apply(Event.RELEASED)
             del self._lines[line.name]
-            line.released.set()
-            line.ready.set()
-            line.tried.set()
+            for event in (line.released, line.ready, line.tried, line.in_reach):
+                event.set()  # nobody waits for anything of it any more
             self.letters.closed(line)
 
     def _on_delivery(self, line: Line, message: DeliveredMessage) -> None:

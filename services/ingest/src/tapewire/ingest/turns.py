@@ -7,7 +7,7 @@ it.
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
 from tapewire.broker import NotConfirmed
@@ -20,7 +20,7 @@ class Turns:
         self._last: dict[str, asyncio.Future[bool]] = {}
 
     @asynccontextmanager
-    async def of(self, key: str) -> AsyncIterator[None]:
+    async def of(self, key: str) -> AsyncGenerator[None]:
         """Wait for those before; whoever leaves with an exception fails those behind.
 
         Raises:
