@@ -8,6 +8,7 @@ import sys
 import time
 import urllib.request
 
+import pika
 import psutil
 import pytest
 
@@ -117,6 +118,39 @@ def test_status_and_doctor_find_everything_in_order(run_dir):
     assert broker["verdict"] == "ok"
 
 
+def test_an_operator_sees_what_waits_and_what_was_refused(run_dir):
+    alert = {**NOTICE, "userId": "dave", "level": "critical", "title": "Wait for Dave"}
+    told = json.loads(tapewire("publish", json.dumps(alert), "--json", run_dir=run_dir))
+
+    def waiting():
+        found = json.loads(tapewire("inbox", "ls", "--json", run_dir=run_dir))
+        return [box for box in found if box["user"] == "dave" and box["ready"]]
+
+    box = soon(waiting)[0]
+    assert (box["unacked"], box["holder"]) == (0, None)
+    for _ in range(2):
+        seen = json.loads(tapewire("inbox", "peek", "dave", "--json", run_dir=run_dir))
+        assert [message["id"] for message in seen["messages"]] == [told["id"]]
+        assert seen["messages"][0]["message"]["title"] == "Wait for Dave"
+    assert "dave" in tapewire("inbox", "ls", run_dir=run_dir)
+    assert "1 waiting" in tapewire("inbox", "peek", "dave", run_dir=run_dir)
+
+    amqp = json.loads((run_dir / "fleet.json").read_text())["amqp"]
+    connection = pika.BlockingConnection(pika.URLParameters(amqp))
+    properties = pika.BasicProperties(app_id="strategy-7")
+    connection.channel().basic_publish("tw.ingest", "", b'{"type": "nonsense"}', properties)
+    connection.close()
+
+    def refused():
+        return json.loads(tapewire("rejected", "ls", "--json", run_dir=run_dir))
+
+    (rejection,) = soon(refused)
+    assert rejection["producer"] == "strategy-7"
+    assert rejection["errors"][0]["field"] == "type"
+    again = tapewire("rejected", "replay", rejection["id"], run_dir=run_dir, code=1)
+    assert "rejected" in again
+
+
 def test_a_second_up_says_so_and_starts_nothing(run_dir):
     before = (run_dir / "fleet.json").read_text()
     assert "already running" in tapewire("up", run_dir=run_dir)
@@ -135,6 +169,15 @@ def test_a_killed_service_is_back_and_status_counts_its_death(run_dir):
     status = json.loads(tapewire("status", "--json", run_dir=run_dir))
     assert next(row for row in status["services"] if row["name"] == "risk")["deaths"] == 1
     assert psutil.pid_exists(pids["risk"])
+
+
+def soon(look):
+    """What `look` returns once it returns something."""
+    deadline = time.monotonic() + 30
+    while not (found := look()):
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+    return found
 
 
 def _all_ready(run_dir):

@@ -180,6 +180,28 @@ def test_an_executor_hears_stop_orders_and_is_refused_other_events(users):
             channel.queue_bind(name, topology.EVENTS, "#")
 
 
+def test_an_inspector_looks_and_asks_and_cannot_speak_for_an_edge(users):
+    inbox = topology.inbox("alice")
+    with users.channel("desk") as desk:
+        set_up(desk, inbox)
+    with users.channel("inspector") as channel:
+        own = channel.queue_declare("inspector.1", exclusive=True).method.queue
+        channel.queue_bind(own, topology.RELAY, "*.copy")
+        channel.basic_publish(topology.RELAY, "alice.asked", b"")
+        channel.basic_consume(inbox.name, lambda *_: None)
+        channel.basic_publish(topology.INGEST, "any", b"{}", PERSISTENT)
+    for word in ("acked", "copy", "opened", "closed"):
+        with users.channel("inspector") as channel, refused():
+            channel.basic_publish(topology.RELAY, f"alice.{word}", b"[]")
+    with users.channel("inspector") as channel, refused():
+        channel.queue_declare("inspector.1", exclusive=True)
+        channel.queue_bind("inspector.1", topology.RELAY, "#")
+    with users.channel("inspector") as channel, refused():
+        channel.basic_publish(topology.ALERTS, "alice.-.loss_limit.critical", b"{}")
+    with users.channel("inspector") as channel, refused():
+        channel.queue_delete(inbox.name)
+
+
 def test_a_service_cannot_delete_what_all_share(users):
     for user in ("edge", "ingest", "risk", "market", "desk"):
         with users.channel(user) as channel, refused():

@@ -8,8 +8,11 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
+from tapewire.broker import topology
 from tapewire.cli.app import app
 from tapewire.cli.console import Failure
+from tapewire.cli.inbox import age
+from tapewire.cli.inboxes import owners
 from tapewire.cli.options import duration, names
 from tapewire.cli.publish import split
 
@@ -24,9 +27,13 @@ def run(tmp_path, monkeypatch):
     return lambda *arguments, **more: CliRunner().invoke(app, list(arguments), **more)
 
 
-@pytest.mark.parametrize("command", ["up", "down", "status", "token", "publish", "tail", "doctor"])
+COMMANDS = ["up", "down", "status", "token", "publish", "tail", "doctor"]
+COMMANDS += ["inbox ls", "inbox peek", "rejected ls", "rejected replay"]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_explains_itself(run, command):
-    result = run(command, "--help")
+    result = run(*command.split(), "--help")
     assert result.exit_code == 0
     assert "--json" in result.output
     assert "--run-dir" in result.output
@@ -34,7 +41,16 @@ def test_every_command_explains_itself(run, command):
 
 @pytest.mark.parametrize(
     ("command", "arguments"),
-    [("status", ()), ("token", ("--user", "alice")), ("tail", ()), ("publish", ("{}",))],
+    [
+        ("status", ()),
+        ("token", ("--user", "alice")),
+        ("tail", ()),
+        ("publish", ("{}",)),
+        ("inbox", ("ls",)),
+        ("inbox", ("peek", "alice")),
+        ("rejected", ("ls",)),
+        ("rejected", ("replay", "--all")),
+    ],
 )
 def test_without_a_fleet_a_command_says_how_to_start_one(run, command, arguments):
     result = run(command, *arguments)
@@ -112,6 +128,32 @@ def test_an_event_and_a_file_are_not_both_taken(run, tmp_path):
     result = run("publish", "{}", "--file", str(path))
     assert result.exit_code == 2
     assert "not both" in result.output
+
+
+def test_what_to_replay_must_be_said_and_only_once(run):
+    assert run("rejected", "replay").exit_code == 2
+    assert run("rejected", "replay", "some-id", "--all").exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("queue", "expected"),
+    [
+        ("inbox.alice", ("alice", None)),
+        ("inbox.o:27hara.bot:2E1", ("o'hara", "bot.1")),
+        (topology.inbox("x" * 200).name, (None, None)),
+        (topology.own_inbox("alice", "y" * 200).name, ("alice", "?")),
+    ],
+)
+def test_an_inboxs_name_says_whose_it_is_unless_the_id_was_too_long(queue, expected):
+    assert owners(queue) == expected
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(None, ""), (0.4, "0 s"), (59, "59 s"), (3600, "1 h"), (93_784, "1 d 2 h"), (120, "2 min")],
+)
+def test_ages_are_told_in_two_units_at_most(seconds, text):
+    assert age(seconds) == text
 
 
 def test_doctor_says_of_each_thing_how_it_is(run):

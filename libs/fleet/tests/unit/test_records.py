@@ -20,6 +20,8 @@ def fleet(run_dir):
     return Fleet(
         engine="process",
         amqp="amqp://operator:hidden@127.0.0.1:5672/",
+        inspector="amqp://inspector:hidden@127.0.0.1:5672/",
+        management="http://127.0.0.1:15672",
         urls=URLS,
         pids={"supervisor": 1},
         jwt_secret="hidden",

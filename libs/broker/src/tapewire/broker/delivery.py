@@ -36,6 +36,7 @@ class Delivery:
     reply_to: str | None
     correlation_id: str | None
     tag: int
+    app_id: str | None = None
 
     @classmethod
     def of(cls, message: DeliveredMessage) -> "Delivery":
@@ -53,4 +54,5 @@ class Delivery:
             reply_to=properties.reply_to,
             correlation_id=properties.correlation_id,
             tag=message.delivery_tag or 0,
+            app_id=properties.app_id,
         )

@@ -87,6 +87,7 @@ class Link:
     def __init__(self, url: str, role: Role, *, name: str, heartbeat_s: int = 10) -> None:
         self._urls = [URL(u.strip()).update_query(heartbeat=heartbeat_s) for u in url.split(",")]
         self.role = role
+        self.owner = name
         self.name = f"{name} {role}"
         self._connection: AbstractConnection | None = None
         self._up = asyncio.Event()

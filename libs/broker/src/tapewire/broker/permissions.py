@@ -28,6 +28,7 @@ from tapewire.broker import topology
 from tapewire.broker.topology import ALERTS, DEAD, EVENTS, INBOX, INGEST, MARKET, RELAY, RISK
 
 DEFAULT_EXCHANGE: Final = "amq.default"
+ADMINISTRATOR: Final = "administrator"
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,9 @@ class Grant:
         writes: exchanges that it may publish to.
         reads: exchanges that it may bind its queues to, and further queues that it may consume.
         topics: for an exchange, the pattern that the keys of its bindings must match.
-        tags: RabbitMQ's tags; `administrator` sees and does everything.
+        says: for an exchange, the pattern that the keys of what it publishes must match.
+        tags: RabbitMQ's tags; `administrator` sees and does everything, `management` may ask the
+            management API for what there is.
     """
 
     user: str
@@ -48,22 +51,23 @@ class Grant:
     writes: tuple[str, ...] = ()
     reads: tuple[str, ...] = ()
     topics: Mapping[str, str] = field(default_factory=dict[str, str])
+    says: Mapping[str, str] = field(default_factory=dict[str, str])
     tags: tuple[str, ...] = ()
 
     @property
     def configure(self) -> str:
         """RabbitMQ's configure pattern."""
-        return ".*" if self.tags else _pattern(self.declares)
+        return ".*" if ADMINISTRATOR in self.tags else _pattern(self.declares)
 
     @property
     def write(self) -> str:
         """RabbitMQ's write pattern; a queue is written to when it is bound."""
-        return ".*" if self.tags else _pattern((*self.writes, *self.declares))
+        return ".*" if ADMINISTRATOR in self.tags else _pattern((*self.writes, *self.declares))
 
     @property
     def read(self) -> str:
         """RabbitMQ's read pattern; an exchange is read from when a queue is bound to it."""
-        return ".*" if self.tags else _pattern((*self.reads, *self.declares))
+        return ".*" if ADMINISTRATOR in self.tags else _pattern((*self.reads, *self.declares))
 
 
 GRANTS: Final = (
@@ -113,7 +117,18 @@ GRANTS: Final = (
         reads=(EVENTS,),
         topics={EVENTS: r"^[^.]+\.[^.]+\.command\.emergency_stop$"},
     ),
-    Grant("operator", "the person in charge", tags=("administrator",)),
+    Grant(
+        "inspector",
+        "the operator's view: `tapewire inbox`, `tapewire rejected`",
+        declares=("inspector.",),
+        writes=(RELAY, INGEST),
+        # Whoever may consume may also settle: AMQP knows no right to look only.
+        reads=(RELAY, "inbox.", topology.REJECTED_QUEUE.name),
+        topics={RELAY: r"^\*\.copy$"},
+        says={RELAY: r"^[^.]+\.asked$"},  # not `acked`: that would take an alert from its inbox
+        tags=("management",),
+    ),
+    Grant("operator", "the person in charge", tags=(ADMINISTRATOR,)),
 )
 
 USERS: Final = tuple(grant.user for grant in GRANTS)
@@ -164,9 +179,15 @@ def _document(granted: Sequence[Grant], vhost: str) -> dict[str, Any]:
             for grant in granted
         ],
         "topic_permissions": [
-            {"user": grant.user, "vhost": vhost, "exchange": exchange, "write": ".*", "read": read}
+            {
+                "user": grant.user,
+                "vhost": vhost,
+                "exchange": exchange,
+                "write": grant.says.get(exchange, ".*"),
+                "read": grant.topics.get(exchange, ".*"),
+            }
             for grant in granted
-            for exchange, read in grant.topics.items()
+            for exchange in sorted({*grant.topics, *grant.says})
         ],
         **_static_topology(vhost),
     }

@@ -102,6 +102,7 @@ class Publisher:
             reply_to=reply_to,
             correlation_id=correlation_id,
             expiration=None if expiration_ms is None else str(expiration_ms),
+            app_id=self._link.owner,
         )
         began = monotonic()
         try:

@@ -30,6 +30,11 @@ SUBSCRIPTIONS_EXPIRE_MS: Final = 30 * DAY_MS
 # first requeue on 3.x.
 DELIVERY_LIMIT: Final = 1_000_000
 
+# Open alerts that one consumer of an inbox holds. Everyone who consumes one takes so many: a quorum
+# queue puts what is given back behind what was given back before, so whoever takes fewer than wait
+# there already changes the order (docs/adr/0010).
+INBOX_WINDOW: Final = 256
+
 QueueType: TypeAlias = Literal["quorum", "classic"]
 
 

@@ -4,7 +4,7 @@ from importlib.metadata import version
 
 import typer
 
-from tapewire.cli import doctor, publish, running, status, tail, token
+from tapewire.cli import doctor, inbox, publish, rejected, running, status, tail, token
 
 app = typer.Typer(
     name="tapewire",
@@ -38,3 +38,5 @@ app.command()(token.token)
 app.command()(publish.publish)
 app.command()(tail.tail)
 app.command()(doctor.doctor)
+app.add_typer(inbox.app, name="inbox")
+app.add_typer(rejected.app, name="rejected")

@@ -99,10 +99,15 @@ def _fleet(options: Options, port: int) -> Fleet:
     url = f"http://{LOOPBACK}:{port}"
     secrets = json.loads(_ask(["run", "--rm", "--no-deps", "-T", "secrets", "show"]))
     address = _ask(["port", "rabbitmq", "5672"]).strip()
-    password = quote(secrets["amqp"]["operator"], safe="")
+
+    def amqp(user: str) -> str:
+        return f"amqp://{user}:{quote(secrets['amqp'][user], safe='')}@{address}/%2F"
+
     return Fleet(
         engine="compose",
-        amqp=f"amqp://operator:{password}@{address}/%2F",
+        amqp=amqp("operator"),
+        inspector=amqp("inspector"),
+        management=f"http://{_ask(['port', 'rabbitmq', '15672']).strip()}",
         urls=Urls(edge=(url,), ingest=url, desk=url, risk=url, market=url, dashboard=url),
         pids=_pids(),
         jwt_secret=secrets["jwt_secret"],

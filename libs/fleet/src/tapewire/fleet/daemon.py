@@ -91,6 +91,8 @@ def _record(options: Options, made: Plan, pids: dict[str, int], started_at: date
     Fleet(
         engine="process",
         amqp=made.amqp,
+        inspector=made.inspector,
+        management=made.management,
         urls=made.urls,
         pids=pids,
         jwt_secret=made.jwt_secret,

@@ -32,6 +32,7 @@ def describe(node: Node) -> dict[str, Any]:
         "amqp": node.url(),
         "amqp_port": node.amqp_port,
         "dist_port": node.dist_port,
+        "http_port": node.http_port,
         "user": node.admin.name,
         "password": node.admin.password,
     }
@@ -48,7 +49,7 @@ def attach(directory: Path) -> Node:
     assert installation is not None, "a node runs, so RabbitMQ is installed"
     admin = Account(told["user"], told["password"])
     ports = told["amqp_port"], told["dist_port"]
-    return Node(directory.resolve(), *ports, admin, {}, installation)
+    return Node(directory.resolve(), *ports, admin, {}, installation, http_port=told["http_port"])
 
 
 def main(argv: list[str] | None = None) -> int:

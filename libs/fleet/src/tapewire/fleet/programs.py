@@ -46,6 +46,8 @@ class Plan:
     stages: tuple[tuple[Program, ...], ...]
     urls: Urls
     amqp: str = field(repr=False)
+    inspector: str = field(repr=False)
+    management: str
     jwt_secret: str = field(repr=False)
 
 
@@ -95,7 +97,8 @@ def plan(options: Options, keyring: Keyring, claims: Claims) -> Plan:
     if options.demo:
         producer = Account("producer", keyring.broker["producer"])
         stages.append((_trader(common, urls, node.url(account=producer), options),))
-    return Plan(tuple(stages), urls, node.url(), keyring.jwt_secret)
+    inspector = node.url(account=Account("inspector", keyring.broker["inspector"]))
+    return Plan(tuple(stages), urls, node.url(), inspector, node.management, keyring.jwt_secret)
 
 
 def _common(options: Options, keyring: Keyring, urls: Urls) -> dict[str, str]:

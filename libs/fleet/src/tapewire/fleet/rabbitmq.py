@@ -33,7 +33,10 @@ from urllib.parse import quote
 from tapewire.fleet.ports import LOOPBACK, take
 
 NODE_NAME = f"tapewire@{LOOPBACK}"  # a long name of an address: needs no resolver
-PLUGINS = ("rabbitmq_consistent_hash_exchange",)  # the risk shards' exchange
+PLUGINS = (
+    "rabbitmq_consistent_hash_exchange",  # the risk shards' exchange
+    "rabbitmq_management",  # AMQP cannot list queues: `tapewire inbox ls`
+)
 
 START_TIMEOUT_S = 120.0  # 4 s on two idle cores; a loaded machine has taken over a minute
 STOP_TIMEOUT_S = 20.0  # a clean stop takes 2 s; past this its data is closed by force
@@ -119,6 +122,8 @@ def everything(account: Account, vhost: str) -> dict[str, str]:
 CONFIG = """\
 # Written at every start.
 listeners.tcp.1 = {host}:{amqp_port}
+management.tcp.ip = {host}
+management.tcp.port = {http_port}
 load_definitions = {directory}/definitions.json
 log.file = false
 log.console = true
@@ -136,6 +141,7 @@ class Node:
 
     Attributes:
         epmd_port: nobody listens there; 0 for a node that is spoken to and not started.
+        http_port: of the management API.
         definitions: imported at every start, before a client is let in: vhosts, users, topology.
     """
 
@@ -146,6 +152,7 @@ class Node:
     definitions: Mapping[str, Any]
     installation: Installation
     epmd_port: int = 0
+    http_port: int = 0
 
     @classmethod
     def create(
@@ -164,18 +171,31 @@ class Node:
         installation = installation or Installation.find()
         if installation is None:
             raise BrokerFailed("rabbitmq-server and erl_call were not found on this machine")
-        amqp_port, dist_port, epmd_port = take(3)
+        amqp_port, dist_port, http_port, epmd_port = take(4)
         admin = admin or Account("operator", secrets.token_urlsafe(24))
         if definitions is None:
             definitions = administration(admin)
-        ports = amqp_port, dist_port
-        return cls(directory.resolve(), *ports, admin, definitions, installation, epmd_port)
+        return cls(
+            directory.resolve(),
+            amqp_port,
+            dist_port,
+            admin,
+            definitions,
+            installation,
+            epmd_port,
+            http_port,
+        )
 
     def url(self, vhost: str = "/", account: Account | None = None) -> str:
         """The AMQP URL of `account` (the administrator when not given) in `vhost`."""
         account = account or self.admin
         name, password = quote(account.name, safe=""), quote(account.password, safe="")
         return f"amqp://{name}:{password}@{LOOPBACK}:{self.amqp_port}/{quote(vhost, safe='')}"
+
+    @property
+    def management(self) -> str:
+        """The base URL of the management API."""
+        return f"http://{LOOPBACK}:{self.http_port}"
 
     def prepare(self) -> None:
         """Writes what the node reads at its start; everything readable by the owner only."""
@@ -189,6 +209,7 @@ class Node:
         settings = {
             "host": LOOPBACK,
             "amqp_port": self.amqp_port,
+            "http_port": self.http_port,
             "directory": self.directory,
         }
         (self.directory / "rabbitmq.conf").write_text(CONFIG.format(**settings))

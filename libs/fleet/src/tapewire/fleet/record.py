@@ -43,6 +43,8 @@ class Fleet(BaseModel):
 
     Attributes:
         amqp: an administrator's URL.
+        inspector: the AMQP URL of who may look at inboxes and replay what was rejected.
+        management: base URL of the broker's management API.
         pids: by name (`supervisor`, `rabbitmq`, `edge-1`, `risk`, …); under compose the pids of
             the containers' first processes as the host sees them.
         jwt_secret: signs tokens that the fleet accepts.
@@ -53,6 +55,8 @@ class Fleet(BaseModel):
 
     engine: Engine
     amqp: str = Field(repr=False)
+    inspector: str = Field(repr=False)
+    management: str
     urls: Urls
     pids: dict[str, int]
     jwt_secret: str = Field(repr=False)

@@ -76,6 +76,8 @@ class AmqpDoor:
             "x-errors": json.dumps(errors),
             "x-received-at": datetime.now(UTC).isoformat(),
         }
+        if delivery.app_id:
+            headers["x-producer"] = delivery.app_id
         body = delivery.body
         if len(body) > MAX_EVENT_BYTES:
             headers |= {"x-reason": "too_large", "x-size": len(body)}
