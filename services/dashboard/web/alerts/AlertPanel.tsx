@@ -133,7 +133,7 @@ const AlertRow = memo(function AlertRow({
     <tr
       data-testid="alert"
       data-ack={ack ?? "none"}
-      className={`border-line hover:bg-raised/60 h-7 border-t [&>td]:px-2 sm:[&>td]:px-3 ${isRead ? "text-muted" : ""}`}
+      className={`border-line hover:bg-raised/60 h-7 border-t align-top sm:align-middle [&>td]:px-2 [&>td]:py-1 sm:[&>td]:px-3 sm:[&>td]:py-0 ${isRead ? "text-muted" : ""}`}
     >
       <td>
         <LevelBadge level={level} isCompact />
@@ -141,9 +141,12 @@ const AlertRow = memo(function AlertRow({
       <td className="text-muted hidden whitespace-nowrap tabular-nums sm:table-cell">
         <time dateTime={timestamp}>{moment(timestamp, today)}</time>
       </td>
-      <td className="max-w-0 truncate py-1" title={bodyOf(message)}>
+      <td className="max-w-0 sm:truncate" title={bodyOf(message)}>
         <span className={`mr-2 ${isRead ? "" : "text-strong font-semibold"}`}>{titleOf(message)}</span>
-        {bodyOf(message)}
+        <time dateTime={timestamp} className="text-muted text-xs tabular-nums sm:hidden">
+          {moment(timestamp, today)}
+        </time>
+        <span className="line-clamp-2 leading-snug sm:inline">{bodyOf(message)}</span>
       </td>
       <td className="hidden text-right whitespace-nowrap tabular-nums lg:table-cell">{measureOf(message)}</td>
       <td className="hidden max-w-36 truncate lg:table-cell">{sessionOf(message)}</td>

@@ -13,7 +13,7 @@ import { LEVELS, bodyOf, measureOf, openAlerts, sessionOf, titleOf } from "./tex
 
 const SETTLE_MS = 600; // a dialog that has just appeared takes no click or key that was meant for something else
 
-export function CriticalAlerts() {
+export function CriticalAlerts({ settleMs = SETTLE_MS }: { settleMs?: number }) {
   const { items, acknowledge } = useRealTimeNotifications();
   const { isStale } = useWebSocketConnection();
   const open = openAlerts(items);
@@ -45,6 +45,7 @@ export function CriticalAlerts() {
           alert={current}
           others={open.length - 1}
           isStale={isStale}
+          settleMs={settleMs}
           onAcknowledge={() => void acknowledge(current.id).then(() => announce("Acknowledged."))}
           onAcknowledgeAll={() => {
             for (const { id } of open) void acknowledge(id);
@@ -88,22 +89,25 @@ function AlertDialog({
   alert,
   others,
   isStale,
+  settleMs,
   onAcknowledge,
   onAcknowledgeAll,
 }: {
   alert: Notification;
   others: number;
   isStale: boolean;
+  settleMs: number;
   onAcknowledge: () => void;
   onAcknowledgeAll: () => void;
 }) {
   const acknowledge = useRef<HTMLButtonElement>(null);
-  const shownAt = useRef(0);
+  const [isSettled, setSettled] = useState(false);
   useEffect(() => {
-    shownAt.current = performance.now();
-  }, [alert.id]);
+    const timer = setTimeout(() => setSettled(true), settleMs);
+    return () => clearTimeout(timer);
+  }, [settleMs]);
   const guarded = (action: () => void) => () => {
-    if (!isStale && performance.now() - shownAt.current >= SETTLE_MS) action();
+    if (!isStale && isSettled) action();
   };
   const { level, message, timestamp } = alert;
   const facts = [
@@ -119,6 +123,7 @@ function AlertDialog({
       <Dialog.Overlay className="fixed inset-0 z-40 bg-black/60" />
       <Dialog.Content
         data-testid="alert-dialog"
+        data-settled={isSettled}
         onOpenAutoFocus={(event) => {
           event.preventDefault();
           acknowledge.current?.focus();

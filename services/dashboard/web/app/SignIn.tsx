@@ -11,15 +11,18 @@ export function SignIn({ demo }: { demo: { readonly userId: string } | null }) {
     const text = value.trim();
     if (text) identityStore.set(demo ? { userId: text } : { token: text });
   };
-  const field = "bg-canvas border-line focus:border-link text-strong w-full rounded border px-3";
+  const field = "bg-canvas border-line text-strong w-full rounded border px-3";
   return (
-    <main className="flex min-h-dvh items-center justify-center p-4">
-      <form onSubmit={submit} className="bg-panel border-line w-full max-w-sm rounded-lg border p-6">
-        <h1 className="text-strong mb-1 flex items-center gap-2 text-lg font-semibold">
-          <Logo className="size-6" /> Tapewire
+    <main className="flex min-h-dvh flex-col items-center justify-center gap-6 p-4">
+      <div className="text-center">
+        <h1 className="text-strong flex items-center justify-center gap-2 text-2xl font-semibold tracking-tight">
+          <Logo className="size-8" /> Tapewire
         </h1>
-        <p className="text-muted mb-5">
-          {demo ? "The demo needs no password: choose whose desk to sit at." : "Sign in with an access token."}
+        <p className="text-muted mt-1">Sessions, prices and alerts of a trading desk, as they happen.</p>
+      </div>
+      <form onSubmit={submit} className="bg-panel border-line w-full max-w-sm rounded-lg border p-6 shadow-(--shadow)">
+        <p className="text-muted mb-4">
+          {demo ? "This is the demo, and needs no password. Whose desk is it?" : "Sign in with an access token."}
         </p>
         <label className="mb-4 block">
           <span className="mb-1 block font-medium">{demo ? "Trader" : "Access token"}</span>

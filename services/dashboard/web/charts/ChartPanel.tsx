@@ -1,7 +1,8 @@
-import { useAlgorithmDecisions } from "@tapewire/client/react";
+import type { AlgorithmDecision } from "@tapewire/client";
+import { useTapewire, useWebSocketConnection } from "@tapewire/client/react";
 import type { Session } from "@tapewire/client/react";
-import { useQuery } from "@tanstack/react-query";
-import { Suspense, lazy, useMemo } from "react";
+import { useQuery, useQueryClient } from "@tanstack/react-query";
+import { Suspense, lazy, useEffect, useMemo } from "react";
 import { useAppearance } from "../app/appearance.ts";
 import { useDesk } from "../app/desk.ts";
 import { requestJson } from "../app/http.ts";
@@ -17,32 +18,54 @@ interface Bar {
   readonly close: number;
 }
 
+interface PnlPoint {
+  readonly time: string;
+  readonly pnl: number;
+}
+
+const POINTS = 500; // of either record: more than the panel has pixels for at first
+
+const second = (at: string) => Math.floor(Date.parse(at) / 1000);
+
 /** P&L of a session over the price of a symbol, with limits and decisions. */
 export function ChartPanel({
   session,
-  symbol: chosen,
+  symbol,
+  decisions: all,
   onSymbol,
 }: {
   session: Session | null;
   symbol: string | null;
+  decisions: readonly AlgorithmDecision[];
   onSymbol: (symbol: string) => void;
 }) {
   const { config, tokens } = useDesk();
   const { theme, palette } = useAppearance();
+  const { isStale } = useWebSocketConnection();
   const history = useHistory();
   const symbols = session?.symbols ?? [];
-  const symbol = chosen ?? symbols[0] ?? null;
   const bars = useQuery({
     queryKey: ["bars", symbol],
     enabled: symbol !== null,
     staleTime: Infinity,
     queryFn: async () => {
-      const path = `/v1/bars/${encodeURIComponent(symbol!)}?interval=1s&limit=500`;
+      const path = `/v1/bars/${encodeURIComponent(symbol!)}?interval=1s&limit=${POINTS}`;
       const found = await requestJson<Bar[]>(tokens, "GET", config.market + path);
-      return found.map(({ at, close }): Point => ({ time: Math.floor(Date.parse(at) / 1000), value: close }));
+      return found.map(({ at, close }): Point => ({ time: second(at), value: close }));
     },
   });
-  const all = useAlgorithmDecisions();
+  const sessionId = session?.sessionId ?? null;
+  const pnl = useQuery({
+    queryKey: ["pnl", sessionId],
+    enabled: sessionId !== null,
+    staleTime: Infinity,
+    queryFn: async () => {
+      const path = `/v1/sessions/${encodeURIComponent(sessionId!)}/pnl?points=${POINTS}`;
+      const { points } = await requestJson<{ points: PnlPoint[] }>(tokens, "GET", config.desk + path);
+      return points.map(({ time, pnl: value }): Point => ({ time: second(time), value }));
+    },
+  });
+  useRecordsOnReturn();
   const decisions = useMemo(
     () => all.filter(({ sessionId, marketData }) => sessionId === session?.sessionId && marketData?.symbol === symbol),
     [all, session?.sessionId, symbol],
@@ -51,6 +74,7 @@ export function ChartPanel({
   return (
     <Panel
       title={session ? `P&L ${session.sessionId}` : "P&L"}
+      note={isStale ? <span className="text-warning">not current</span> : bars.isError || pnl.isError ? "from now on: what was before is not available" : undefined}
       className="min-h-56 flex-1"
       actions={
         options.length > 0 && (
@@ -73,12 +97,13 @@ export function ChartPanel({
         <Empty title="Nothing to draw yet">P&L and price appear with the first session.</Empty>
       ) : (
         <Suspense fallback={<Skeleton rows={1} height="h-full" />}>
-        <DeskChart
+          <DeskChart
           key={`${session?.sessionId} ${symbol} ${theme} ${palette}`}
-          sessionId={session?.sessionId ?? null}
+          sessionId={sessionId}
           lossLimit={session?.lossLimit}
           symbol={symbol}
-          earlier={bars.data}
+          recordedPnl={pnl.data}
+          recordedPrices={bars.data}
           history={history}
           decisions={decisions}
         />
@@ -86,4 +111,20 @@ export function ChartPanel({
       )}
     </Panel>
   );
+}
+
+/** After each reconnection, what was missed is fetched. */
+function useRecordsOnReturn(): void {
+  const { client } = useTapewire();
+  const queries = useQueryClient();
+  useEffect(() => {
+    let was = client.info.state;
+    return client.onStateChange(() => {
+      const { state } = client.info;
+      if (state === "connected" && was !== "connected" && was !== "connecting") {
+        for (const key of ["bars", "pnl"]) void queries.invalidateQueries({ queryKey: [key] });
+      }
+      was = state;
+    });
+  }, [client, queries]);
 }

@@ -8,8 +8,9 @@ import {
   LineStyle,
   createChart,
   createSeriesMarkers,
+  createTextWatermark,
 } from "lightweight-charts";
-import type { IChartApi, ISeriesApi, ISeriesMarkersPluginApi, SeriesMarker, Time, UTCTimestamp } from "lightweight-charts";
+import type { AutoscaleInfo, IChartApi, ISeriesApi, ISeriesMarkersPluginApi, SeriesMarker, Time, UTCTimestamp } from "lightweight-charts";
 import { useEffect, useRef } from "react";
 import { price as priced, signed, time as clock } from "../ui/format.ts";
 import type { History } from "./history.ts";
@@ -20,8 +21,9 @@ interface Props {
   readonly sessionId: string | null;
   readonly lossLimit: number | undefined;
   readonly symbol: string | null;
-  /** Prices of before this page was opened. */
-  readonly earlier: readonly Point[] | undefined;
+  /** P&L and prices that this page has not seen: of before it was opened, and while it was offline. */
+  readonly recordedPnl: readonly Point[] | undefined;
+  readonly recordedPrices: readonly Point[] | undefined;
   readonly history: History;
   readonly decisions: readonly AlgorithmDecision[];
 }
@@ -36,14 +38,13 @@ interface Drawing {
 const data = (points: readonly Point[]) => points.map(({ time, value }) => ({ time: time as UTCTimestamp, value }));
 
 /** Mounted anew for another session, symbol or theme. */
-export function DeskChart({ sessionId, lossLimit, symbol, earlier, history, decisions }: Props) {
+export function DeskChart({ sessionId, lossLimit, symbol, recordedPnl, recordedPrices, history, decisions }: Props) {
   const container = useRef<HTMLDivElement>(null);
   const drawing = useRef<Drawing | null>(null);
 
   useEffect(() => {
-    const drawn = draw(container.current!);
+    const drawn = draw(container.current!, symbol);
     drawing.current = drawn;
-    drawn.pnl.setData(data(history.of(`pnl:${sessionId}`)));
     const stop = history.onPoint((key, { time, value }) => {
       const series = key === `pnl:${sessionId}` ? drawn.pnl : key === `price:${symbol}` ? drawn.price : null;
       series?.update({ time: time as UTCTimestamp, value });
@@ -56,12 +57,17 @@ export function DeskChart({ sessionId, lossLimit, symbol, earlier, history, deci
   }, [history, sessionId, symbol]);
 
   useEffect(() => {
-    drawing.current?.price.setData(data(continued(earlier ?? [], history.of(`price:${symbol}`))));
-  }, [earlier, history, symbol]);
+    drawing.current?.pnl.setData(data(continued(recordedPnl ?? [], history.of(`pnl:${sessionId}`))));
+  }, [recordedPnl, history, sessionId, symbol]);
+
+  useEffect(() => {
+    drawing.current?.price.setData(data(continued(recordedPrices ?? [], history.of(`price:${symbol}`))));
+  }, [recordedPrices, history, sessionId, symbol]);
 
   useEffect(() => {
     const pnl = drawing.current?.pnl;
     if (!pnl || !lossLimit) return;
+    pnl.applyOptions({ autoscaleInfoProvider: (scaled: Scaled) => withLimit(scaled(), lossLimit) });
     const style = getComputedStyle(document.documentElement);
     const lines = [
       { at: 1, colour: "--critical", title: "loss limit", lineStyle: LineStyle.Solid },
@@ -102,7 +108,17 @@ export function DeskChart({ sessionId, lossLimit, symbol, earlier, history, deci
   );
 }
 
-function draw(container: HTMLElement): Drawing {
+type Scaled = () => AutoscaleInfo | null;
+
+/** A result is seen against zero, and against the limit as soon as half of it is used. */
+function withLimit(info: AutoscaleInfo | null, lossLimit: number): AutoscaleInfo | null {
+  if (!info?.priceRange) return info;
+  const { minValue, maxValue } = info.priceRange;
+  const least = minValue < -lossLimit / 2 ? Math.min(minValue, -lossLimit) : minValue;
+  return { ...info, priceRange: { minValue: Math.min(least, 0), maxValue: Math.max(maxValue, 0) } };
+}
+
+function draw(container: HTMLElement, symbol: string | null): Drawing {
   const style = getComputedStyle(document.documentElement);
   const colour = (name: string) => style.getPropertyValue(name).trim();
   const local = (at: Time) => clock(Number(at) * 1000);
@@ -118,7 +134,7 @@ function draw(container: HTMLElement): Drawing {
     },
     grid: { vertLines: { color: colour("--line") }, horzLines: { color: colour("--line") } },
     rightPriceScale: { borderVisible: false, minimumWidth: 72 },
-    timeScale: { borderVisible: false, timeVisible: true, secondsVisible: true, rightOffset: 6, tickMarkFormatter: local },
+    timeScale: { borderVisible: false, timeVisible: true, secondsVisible: true, rightOffset: 6, barSpacing: 3, tickMarkFormatter: local },
     localization: { timeFormatter: local },
     crosshair: { vertLine: { labelBackgroundColor: "#3a3f4a" }, horzLine: { labelBackgroundColor: "#3a3f4a" } },
   });
@@ -138,10 +154,16 @@ function draw(container: HTMLElement): Drawing {
     },
     0,
   );
-  const price = chart.addSeries(LineSeries, { color: colour("--link"), lineWidth: 2, priceLineVisible: false, priceFormat: { type: "custom", formatter: priced, minMove: 0.0001 } }, 1);
+  const priceFormat = { type: "custom", formatter: priced, minMove: 0.0001 } as const;
+  const price = chart.addSeries(LineSeries, { color: colour("--link"), lineWidth: 2, priceLineVisible: false, priceFormat }, 1);
+  price.priceScale().applyOptions({ scaleMargins: { top: 0.2, bottom: 0.3 } }); // above the attribution
   const [upper, lower] = chart.panes();
   upper?.setStretchFactor(3);
   lower?.setStretchFactor(2);
+  for (const [pane, text] of [[upper, "P&L"], [lower, symbol]] as const) {
+    if (!pane || !text) continue;
+    createTextWatermark(pane, { horzAlign: "left", vertAlign: "top", lines: [{ text, color: colour("--muted"), fontSize: 11 }] });
+  }
   return { chart, pnl, price, markers: createSeriesMarkers(price, []) };
 }
 

@@ -20,8 +20,8 @@ export function add(series: Point[], atMs: number, value: number): Point | null 
   return point;
 }
 
-/** An older series continued by a newer one: nothing of the older at or after the newer's beginning. */
-export function continued(older: readonly Point[], newer: readonly Point[]): Point[] {
-  const begins = newer[0]?.time ?? Infinity;
-  return [...older.filter(({ time }) => time < begins), ...newer];
+/** Two series as one: what was recorded, and what was seen since, which wins where both know a second. */
+export function continued(recorded: readonly Point[], seen: readonly Point[]): Point[] {
+  const byTime = new Map([...recorded, ...seen].map((point) => [point.time, point]));
+  return [...byTime.values()].sort((a, b) => a.time - b.time);
 }

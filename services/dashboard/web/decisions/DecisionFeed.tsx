@@ -1,8 +1,8 @@
 import type { AlgorithmDecision } from "@tapewire/client";
 import { useAlgorithmDecisions } from "@tapewire/client/react";
-import { memo, useMemo } from "react";
+import { memo, useMemo, useState } from "react";
 import { price, time } from "../ui/format.ts";
-import { Empty, Panel } from "../ui/Panel.tsx";
+import { Empty, Panel, Skeleton } from "../ui/Panel.tsx";
 
 const SHOWN = 100; // rows: some screens of scrolling; the rest is history
 
@@ -19,17 +19,41 @@ export function joined(live: readonly AlgorithmDecision[], earlier: readonly Alg
   return [...byId.values()].sort((a, b) => Date.parse(b.timestamp) - Date.parse(a.timestamp));
 }
 
-export function DecisionFeed({ earlier }: { earlier: readonly AlgorithmDecision[] }) {
+/** What happened since the page was opened, and what the desk knew before. */
+export function useDecisions(earlier: readonly AlgorithmDecision[]): readonly AlgorithmDecision[] {
   const live = useAlgorithmDecisions();
-  const decisions = useMemo(() => joined(live, earlier).slice(0, SHOWN), [live, earlier]);
+  return useMemo(() => joined(live, earlier), [live, earlier]);
+}
+
+export function DecisionFeed({ decisions: all, isLoading }: { decisions: readonly AlgorithmDecision[]; isLoading: boolean }) {
+  const [tradesOnly, setTradesOnly] = useState(false);
+  const decisions = all.filter(({ decision }) => !tradesOnly || decision !== "hold").slice(0, SHOWN);
+  const isOne = new Set(decisions.map(({ algorithmId, sessionId }) => `${algorithmId} ${sessionId}`)).size < 2;
   return (
-    <Panel title="Decisions" className="max-lg:max-h-[32rem] md:max-lg:col-start-2">
+    <Panel
+      title="Decisions"
+      className="max-lg:max-h-[28rem] md:max-lg:col-start-2"
+      actions={
+        <button
+          type="button"
+          aria-pressed={tradesOnly}
+          onClick={() => setTradesOnly(!tradesOnly)}
+          className={`h-6 rounded px-2 text-xs font-medium ${tradesOnly ? "bg-raised text-strong" : "text-muted hover:text-strong"}`}
+        >
+          Without holds
+        </button>
+      }
+    >
       {decisions.length === 0 ? (
+        isLoading ? (
+          <Skeleton rows={4} height="h-12" />
+        ) : (
         <Empty title="No decisions yet">What the algorithms decide, and why, appears here as it happens.</Empty>
+        )
       ) : (
         <ol className="relative min-h-0 flex-1 overflow-y-auto" tabIndex={0} aria-label="Decisions, newest first">
           {decisions.map((decision) => (
-            <Decision key={decision.id} decision={decision} />
+            <Decision key={decision.id} decision={decision} isOne={isOne} />
           ))}
         </ol>
       )}
@@ -37,7 +61,8 @@ export function DecisionFeed({ earlier }: { earlier: readonly AlgorithmDecision[
   );
 }
 
-const Decision = memo(function Decision({ decision }: { decision: AlgorithmDecision }) {
+/** `isOne`: all are of one session, which need not be said with each. */
+const Decision = memo(function Decision({ decision, isOne }: { decision: AlgorithmDecision; isOne: boolean }) {
   const { label, look } = ACTIONS[decision.decision];
   const { marketData, confidence } = decision;
   return (
@@ -58,9 +83,11 @@ const Decision = memo(function Decision({ decision }: { decision: AlgorithmDecis
       <p className="mt-1 line-clamp-2 leading-snug" title={decision.reasoning}>
         {decision.reasoning}
       </p>
-      <p className="text-muted mt-0.5 truncate text-xs">
-        {decision.algorithmId} · {decision.sessionId}
-      </p>
+      {!isOne && (
+        <p className="text-muted mt-0.5 truncate text-xs">
+          {decision.algorithmId} · {decision.sessionId}
+        </p>
+      )}
     </li>
   );
 });

@@ -7,7 +7,7 @@ import { CriticalAlerts } from "../alerts/CriticalAlerts.tsx";
 import { useToasts } from "../alerts/toasts.ts";
 import { useAppearance } from "../app/appearance.ts";
 import { ChartPanel } from "../charts/ChartPanel.tsx";
-import { DecisionFeed } from "../decisions/DecisionFeed.tsx";
+import { DecisionFeed, useDecisions } from "../decisions/DecisionFeed.tsx";
 import { QuotePanel } from "../quotes/QuotePanel.tsx";
 import { SessionList } from "../sessions/SessionList.tsx";
 import { useSessions } from "../sessions/useSessions.ts";
@@ -26,11 +26,13 @@ const TOAST = {
 
 export function Layout() {
   const { theme } = useAppearance();
-  const { sessions, decisions, isLoading, error } = useSessions();
+  const { sessions, decisions: earlier, isLoading, error } = useSessions();
+  const decisions = useDecisions(earlier);
   const [chosen, setChosen] = useState<string | null>(null);
   const [symbol, setSymbol] = useState<string | null>(null);
   useToasts();
   const selected = sessions.find(({ sessionId }) => sessionId === chosen) ?? sessions[0] ?? null;
+  const charted = symbol ?? selected?.symbols?.[0] ?? null;
   return (
     <div className="flex min-h-dvh flex-col lg:h-dvh">
       <TopBar sessions={sessions} />
@@ -50,14 +52,14 @@ export function Layout() {
         </Boundary>
         <div className="flex min-h-0 min-w-0 flex-col gap-1.5">
           <Boundary name="The chart" className="flex-1">
-            <ChartPanel session={selected} symbol={symbol} onSymbol={setSymbol} />
+            <ChartPanel session={selected} symbol={charted} decisions={decisions} onSymbol={setSymbol} />
           </Boundary>
           <Boundary name="Quotes">
-            <QuotePanel sessions={sessions} selected={symbol} onSelect={setSymbol} />
+            <QuotePanel sessions={sessions} charted={charted} onSelect={setSymbol} />
           </Boundary>
         </div>
         <Boundary name="Decisions">
-          <DecisionFeed earlier={decisions} />
+          <DecisionFeed decisions={decisions} isLoading={isLoading} />
         </Boundary>
         <Boundary name="Alerts and notifications" className="md:col-span-full">
           <AlertPanel />

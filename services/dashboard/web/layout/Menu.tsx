@@ -1,84 +1,49 @@
 import { useWebSocketConnection } from "@tapewire/client/react";
-import { setAppearance, useAppearance } from "../app/appearance.ts";
-import type { Palette, Theme } from "../app/appearance.ts";
+import { Suspense, lazy, useState } from "react";
 import { useDesk } from "../app/desk.ts";
-import { Button } from "../ui/Button.tsx";
 import { Gear } from "../ui/icons.tsx";
 
-const THEMES: readonly (readonly [Theme, string])[] = [
-  ["dark", "Dark"],
-  ["light", "Light"],
-];
-const PALETTES: readonly (readonly [Palette, string])[] = [
-  ["classic", "Green up, red down"],
-  ["red-up", "Red up, green down"],
-  ["blue-orange", "Blue up, orange down"],
-];
+// Not there until somebody asks for it.
+const PreferencesDialog = lazy(() =>
+  import("../preferences/PreferencesDialog.tsx").then((module) => ({ default: module.PreferencesDialog })),
+);
 
-/** Who is signed in, and how things look. */
+const ITEM = "hover:bg-panel hover:text-strong flex h-8 w-full items-center rounded px-2 text-left";
+
+/** Who is signed in, their preferences, and the way out. */
 export function Menu() {
   const { userId } = useWebSocketConnection();
   const { signOut } = useDesk();
-  const { theme, palette } = useAppearance();
+  const [isOpen, setOpen] = useState(false);
   return (
     <>
       <button
         type="button"
         popoverTarget="menu"
-        className="hover:bg-raised text-text hover:text-strong flex h-8 items-center gap-1.5 rounded px-2"
+        aria-label={`Menu of ${userId ?? "…"}`}
+        className="hover:bg-raised text-text hover:text-strong flex h-8 min-w-8 items-center gap-1.5 rounded px-2"
       >
         <Gear />
-        <span className="max-w-32 truncate max-sm:sr-only">{userId ?? "…"}</span>
+        <span className="max-w-32 truncate max-sm:hidden">{userId ?? "…"}</span>
       </button>
       <div
         id="menu"
         popover="auto"
-        className="bg-raised border-line text-text fixed inset-auto top-12 right-3 m-0 w-60 rounded-md border p-3 shadow-(--shadow)"
+        className="bg-raised border-line text-text fixed inset-auto top-12 right-3 m-0 w-48 rounded-md border p-1.5 shadow-(--shadow)"
       >
-        <Choice name="theme" legend="Theme" options={THEMES} value={theme} onChange={(value) => setAppearance({ theme: value })} />
-        <Choice
-          name="palette"
-          legend="Profit and loss"
-          options={PALETTES}
-          value={palette}
-          onChange={(value) => setAppearance({ palette: value })}
-        />
-        <Button className="mt-1 w-full" onClick={signOut}>
+        <p className="text-muted truncate px-2 py-1 text-xs">{`Signed in as ${userId ?? "…"}`}</p>
+        <button type="button" popoverTarget="menu" popoverTargetAction="hide" className={ITEM} onClick={() => setOpen(true)}>
+          Preferences…
+        </button>
+        <button type="button" className={ITEM} onClick={signOut}>
           Sign out
-        </Button>
+        </button>
       </div>
+      {isOpen && (
+        <Suspense>
+          <PreferencesDialog open onOpenChange={setOpen} />
+        </Suspense>
+      )}
     </>
-  );
-}
-
-function Choice<T extends string>({
-  name,
-  legend,
-  options,
-  value,
-  onChange,
-}: {
-  name: string;
-  legend: string;
-  options: readonly (readonly [T, string])[];
-  value: T;
-  onChange: (value: T) => void;
-}) {
-  return (
-    <fieldset className="mb-3">
-      <legend className="text-muted mb-1 text-xs">{legend}</legend>
-      {options.map(([option, label]) => (
-        <label key={option} className="hover:text-strong flex h-7 cursor-pointer items-center gap-2">
-          <input
-            type="radio"
-            name={name}
-            className="accent-link"
-            checked={value === option}
-            onChange={() => onChange(option)}
-          />
-          {label}
-        </label>
-      ))}
-    </fieldset>
   );
 }

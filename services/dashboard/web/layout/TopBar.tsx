@@ -1,25 +1,18 @@
 import { useWebSocketConnection } from "@tapewire/client/react";
 import type { Session } from "@tapewire/client/react";
-import { isLive } from "../sessions/session.ts";
 import { StopButton } from "../stop/StopButton.tsx";
 import { ProfitLoss } from "../ui/Figure.tsx";
-import { amount, time } from "../ui/format.ts";
+import { useAccount } from "../account/account.ts";
+import { amount, duration, time } from "../ui/format.ts";
 import { Logo } from "../ui/icons.tsx";
 import { useNow } from "../ui/useNow.ts";
 import { ConnectionPill } from "./ConnectionPill.tsx";
 import { Menu } from "./Menu.tsx";
 
-/** The whole desk's figures: what running sessions are worth, and what today's made. Pure. */
-export function totals(sessions: readonly Session[], today: number) {
-  const sum = (values: number[]) => (values.length > 0 ? values.reduce((total, value) => total + value, 0) : undefined);
-  const running = sessions.filter(isLive).flatMap(({ data }) => data?.equity ?? []);
-  const todays = sessions.filter(({ startedAt }) => startedAt === undefined || Date.parse(startedAt) >= today);
-  return { equity: sum(running), dayPnL: sum(todays.flatMap(({ data }) => data?.currentPnL ?? [])) };
-}
-
 export function TopBar({ sessions }: { sessions: readonly Session[] }) {
-  const { isStale } = useWebSocketConnection();
-  const { equity, dayPnL } = totals(sessions, new Date().setHours(0, 0, 0, 0));
+  const { isStale, lastEventAt } = useWebSocketConnection();
+  const { equity, dayPnL } = useAccount(sessions);
+  const now = useNow();
   return (
     <header className="bg-panel border-line sticky top-0 z-20 flex flex-wrap items-center gap-x-3 gap-y-2 border-b px-3 py-2 sm:gap-x-4 lg:h-12 lg:flex-nowrap lg:py-0">
       <span className="text-strong flex items-center gap-1.5 font-semibold">
@@ -27,8 +20,14 @@ export function TopBar({ sessions }: { sessions: readonly Session[] }) {
       </span>
       <ConnectionPill />
       <dl className="order-last flex w-full items-baseline justify-between gap-5 md:order-none md:ml-auto md:w-auto md:justify-end">
+        {isStale && lastEventAt !== null && (
+          <div className="text-warning text-xs tabular-nums md:max-lg:hidden">
+            <dt className="sr-only">Figures are of</dt>
+            <dd>{duration((now - lastEventAt) / 1000)} old</dd>
+          </div>
+        )}
         <Figure label="Equity">
-          <span className={`tabular-nums ${isStale ? "text-muted" : "text-strong"}`}>{amount(equity)}</span>
+          <span data-testid="equity" className={`tabular-nums ${isStale ? "text-muted" : "text-strong"}`}>{amount(equity)}</span>
         </Figure>
         <Figure label="Day P&L">
           <ProfitLoss value={dayPnL} stale={isStale} />

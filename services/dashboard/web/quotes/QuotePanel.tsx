@@ -1,19 +1,22 @@
 import { isOld, useRealTimeMarketData, useWebSocketConnection } from "@tapewire/client/react";
 import type { Quote, Session } from "@tapewire/client/react";
 import { memo, useMemo } from "react";
-import { NONE, big, price, signedPercent } from "../ui/format.ts";
+import { NONE, big, duration, price, signedPercent } from "../ui/format.ts";
 import { arrow, tone } from "../ui/Figure.tsx";
 import { Empty, Panel, Skeleton } from "../ui/Panel.tsx";
 import { useNow } from "../ui/useNow.ts";
 import { useSymbols } from "./useSymbols.ts";
 
+const SILENT_MS = 5000; // the slowest rate that a user may ask for has a tick every 5 s and symbol
+
 export function QuotePanel({
   sessions,
-  selected,
+  charted,
   onSelect,
 }: {
   sessions: readonly Session[];
-  selected: string | null;
+  /** The symbol in the chart. */
+  charted: string | null;
   onSelect: (symbol: string) => void;
 }) {
   const { symbols, isLoading } = useSymbols(sessions);
@@ -21,9 +24,10 @@ export function QuotePanel({
   const { isStale } = useWebSocketConnection();
   const now = useNow();
   const newest = useMemo(() => Math.max(0, ...Object.values(quotes).map((quote) => quote?.receivedAt ?? 0)), [quotes]);
-  const note = newest > 0 && now - newest > 5000 ? <span className="text-warning">no tick for {Math.round((now - newest) / 1000)} s</span> : undefined;
+  const isSilent = newest > 0 && now - newest > SILENT_MS;
+  const note = isSilent ? <span className="text-warning">{`no tick for ${duration((now - newest) / 1000)}`}</span> : undefined;
   return (
-    <Panel title="Quotes" note={note} className="shrink-0 lg:max-h-[42%]">
+    <Panel title="Quotes" note={note} className="@container shrink-0 lg:max-h-[42%]">
       {symbols.length === 0 ? (
         isLoading ? (
           <Skeleton rows={4} />
@@ -32,16 +36,16 @@ export function QuotePanel({
         )
       ) : (
         <div className="relative min-h-0 overflow-auto">
-          <table className="w-full border-collapse tabular-nums">
+          <table className="w-full border-collapse whitespace-nowrap tabular-nums">
             <thead className="bg-panel text-muted sticky top-0 text-xs">
-              <tr className="h-7 [&>th]:px-3 [&>th]:font-medium">
+              <tr className="h-7 [&>th]:px-2 @md:[&>th]:px-3 [&>th]:font-medium">
                 <th className="text-left">Symbol</th>
                 <th className="text-right">Last</th>
                 <th className="text-right">Change</th>
-                <th className="hidden text-right sm:table-cell">Bid</th>
-                <th className="hidden text-right sm:table-cell">Ask</th>
-                <th className="hidden text-right xl:table-cell">Spread</th>
-                <th className="hidden text-right xl:table-cell">Volume</th>
+                <th className="hidden text-right @sm:table-cell">Bid</th>
+                <th className="hidden text-right @sm:table-cell">Ask</th>
+                <th className="hidden text-right @lg:table-cell">Spread</th>
+                <th className="hidden text-right @xl:table-cell">Volume</th>
               </tr>
             </thead>
             <tbody>
@@ -53,7 +57,8 @@ export function QuotePanel({
                     symbol={symbol}
                     quote={quote}
                     isStale={isStale || quote?.stale === true || (quote !== undefined && isOld(quote, now))}
-                    isSelected={symbol === selected}
+                    age={quote && (isStale || isOld(quote, now)) ? duration((now - quote.receivedAt) / 1000) : null}
+                    isCharted={symbol === charted}
                     onSelect={onSelect}
                   />
                 );
@@ -70,13 +75,16 @@ const QuoteRow = memo(function QuoteRow({
   symbol,
   quote,
   isStale,
-  isSelected,
+  age,
+  isCharted,
   onSelect,
 }: {
   symbol: string;
   quote: Quote | undefined;
   isStale: boolean;
-  isSelected: boolean;
+  /** How old a stale quote is. */
+  age: string | null;
+  isCharted: boolean;
   onSelect: (symbol: string) => void;
 }) {
   const flash = isStale || !quote ? "" : quote.direction > 0 ? "flash-up" : quote.direction < 0 ? "flash-down" : "";
@@ -86,20 +94,22 @@ const QuoteRow = memo(function QuoteRow({
     <tr
       data-testid="quote"
       data-stale={isStale}
-      className={`border-line h-7 border-t [&>td]:px-3 ${isSelected ? "bg-link/6" : "hover:bg-raised/60"} ${muted}`}
+      className={`border-line h-7 border-t [&>td]:px-2 @md:[&>td]:px-3 ${isCharted ? "bg-link/8" : "hover:bg-raised/60"} ${muted}`}
     >
       <td>
         <button
           type="button"
-          aria-pressed={isSelected}
-          className={`h-6 font-semibold hover:underline ${isStale ? "" : "text-strong"}`}
+          aria-pressed={isCharted}
+          title={`Show the price of ${symbol} in the chart`}
+          className={`h-6 min-w-6 font-semibold hover:underline ${isStale ? "" : "text-strong"}`}
           onClick={() => onSelect(symbol)}
         >
           {symbol}
         </button>
+        {age && <span className="text-warning ml-2 text-xs">{age}</span>}
       </td>
       {/* A new key for a new price starts the fading tint again. */}
-      <td key={quote?.last ?? "none"} className={`text-right font-medium ${isStale ? "" : "text-strong"} ${flash}`}>
+      <td key={quote?.last ?? "none"} data-testid="last" className={`text-right font-medium ${isStale ? "" : "text-strong"} ${flash}`}>
         {price(quote?.last)}
       </td>
       <td className={`text-right ${isStale ? "" : tone(quote?.change)}`}>
@@ -108,10 +118,10 @@ const QuoteRow = memo(function QuoteRow({
         </span>
         {signedPercent(quote?.change)}
       </td>
-      <td className="hidden text-right sm:table-cell">{price(quote?.bid)}</td>
-      <td className="hidden text-right sm:table-cell">{price(quote?.ask)}</td>
-      <td className="text-muted hidden text-right xl:table-cell">{spread === undefined ? NONE : spread.toFixed(quote!.last < 10 ? 4 : 2)}</td>
-      <td className="text-muted hidden text-right xl:table-cell">{big(quote?.volume)}</td>
+      <td className="hidden text-right @sm:table-cell">{price(quote?.bid)}</td>
+      <td className="hidden text-right @sm:table-cell">{price(quote?.ask)}</td>
+      <td className="text-muted hidden text-right @lg:table-cell">{spread === undefined ? NONE : spread.toFixed(quote!.last < 10 ? 4 : 2)}</td>
+      <td className="text-muted hidden text-right @xl:table-cell">{big(quote?.volume)}</td>
     </tr>
   );
 });

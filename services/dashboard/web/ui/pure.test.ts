@@ -4,7 +4,7 @@ import { add, continued } from "../charts/series.ts";
 import type { Point } from "../charts/series.ts";
 import { joined } from "../decisions/DecisionFeed.tsx";
 import { look } from "../layout/ConnectionPill.tsx";
-import { totals } from "../layout/TopBar.tsx";
+import { totals } from "../account/account.ts";
 import { merged } from "../sessions/useSessions.ts";
 import { ago, duration, moment, price, signed, signedPercent } from "./format.ts";
 
