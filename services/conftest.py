@@ -21,75 +21,17 @@ import tempfile
 import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import asyncpg
 import pytest
-from yarl import URL
 
 from tapewire.broker import Delivery, Link, Role, declare
 from tapewire.broker.topology import FLEET, Binding, Queue
+from tapewire.fleet.cable import Cable
 
 PATIENCE_S = 60.0  # two loaded cores; what is waited for takes milliseconds
-
-
-class Cable:
-    """A TCP relay in front of the broker that can be cut and unplugged."""
-
-    def __init__(self, broker_url: str) -> None:
-        self._broker = URL(broker_url)
-        self._writers: set[asyncio.StreamWriter] = set()
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._server: asyncio.Server | None = None
-        self._port = 0
-
-    @property
-    def url(self) -> str:
-        """The broker's URL by way of this cable."""
-        return str(self._broker.with_host("127.0.0.1").with_port(self._port))
-
-    async def plug(self) -> None:
-        """Let connections through; on the same port each time."""
-        self._server = await asyncio.start_server(self._accept, "127.0.0.1", self._port)
-        self._port = self._server.sockets[0].getsockname()[1]
-
-    def cut(self) -> None:
-        """Break every connection at once, without a goodbye; new ones get through."""
-        for writer in self._writers:
-            writer.transport.abort()
-        self._writers.clear()
-
-    async def unplug(self) -> None:
-        """Break every connection and let none through."""
-        if self._server is not None:
-            self._server.close()
-            self._server = None
-        self.cut()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-
-    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._writers.add(writer)
-        try:
-            far_reader, far_writer = await asyncio.open_connection(
-                self._broker.host, self._broker.port
-            )
-        except OSError:
-            writer.transport.abort()
-            return
-        self._writers.add(far_writer)
-        for source, sink in ((reader, far_writer), (far_reader, writer)):
-            task = asyncio.create_task(self._pump(source, sink))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
-
-    async def _pump(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
-        with suppress(OSError):
-            while data := await source.read(65_536):
-                sink.write(data)
-                await sink.drain()
-        sink.close()
 
 
 class Broker:
@@ -163,9 +105,9 @@ class Broker:
 async def cable(broker_url: str) -> AsyncIterator[Cable]:
     """The way to the test's vhost that a test can break; itself is never in the way."""
     relay = Cable(broker_url)
-    await relay.plug()
+    await relay.start()
     yield relay
-    await relay.unplug()
+    await relay.stop()
 
 
 @pytest.fixture

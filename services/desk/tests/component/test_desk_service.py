@@ -200,10 +200,10 @@ async def test_what_was_marked_while_the_broker_was_away_is_told_when_it_is_back
     client = trader()
     await say(make("risk_alert", id="a-1"))
     await until(entered(store, 1))
-    await cable.unplug()
+    cable.pull_out()
     assert (await client.post("/v1/notifications/a-1/read")).json() == {"unreadCount": 0}
     assert not seen
-    await cable.plug()
+    cable.plug_in()
     await until(lambda: seen)
 
     async def is_empty():

@@ -201,9 +201,9 @@ async def _empty(rabbit):
 
 async def test_events_wait_while_ingest_cannot_reach_the_broker(plain, rabbit, cable, until):
     seen = await rabbit.tap("tw.events")
-    await cable.unplug()
+    cable.pull_out()
     await plain.send(as_json(TRADE | {"id": "t-1"}))
     assert not seen
-    await cable.plug()
+    cable.plug_in()
     await until(lambda: seen)
     assert seen[0].message_id == "t-1"

@@ -186,7 +186,7 @@ async def test_while_the_broker_is_away_producers_are_told_to_come_back(
     producer, cable, ingest, rabbit, until
 ):
     client = producer()
-    await cable.unplug()
+    cable.pull_out()
 
     async def is_known():
         return (await client.get("/readyz")).status_code == 503
@@ -199,7 +199,7 @@ async def test_while_the_broker_is_away_producers_are_told_to_come_back(
     assert statuses(response) == ["unconfirmed", "rejected"]
     assert response.json()["results"][0]["id"] == "t-1"
 
-    await cable.plug()
+    cable.plug_in()
     await until(lambda: _taken(client))
 
 

@@ -14,10 +14,12 @@ class Cable:
 
     Args:
         far: where the other end is, such as an AMQP URL.
+        latency_s: how long each piece waits on its way.
     """
 
-    def __init__(self, far: str) -> None:
+    def __init__(self, far: str, *, latency_s: float = 0.0) -> None:
         self._far = URL(far)
+        self.latency_s = latency_s
         self._writers: set[asyncio.StreamWriter] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._server: asyncio.Server | None = None
@@ -28,6 +30,12 @@ class Cable:
         """Begin to relay, unless it does; return the URL of ``far`` through the relay."""
         if self._server is None:
             self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
+        return self.url
+
+    @property
+    def url(self) -> str:
+        """The URL of ``far`` through the relay, once it was started."""
+        assert self._server is not None
         port = self._server.sockets[0].getsockname()[1]
         return str(self._far.with_host("127.0.0.1").with_port(port))
 
@@ -60,6 +68,8 @@ class Cable:
             self._server.close()
             self._server = None
         self.cut()
+        for task in self._tasks:
+            task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -80,6 +90,8 @@ class Cable:
     async def _pump(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
         with suppress(OSError):
             while data := await source.read(CHUNK):
+                if self.latency_s:
+                    await asyncio.sleep(self.latency_s)
                 if sink not in self._frozen:
                     sink.write(data)
         if sink not in self._frozen:
