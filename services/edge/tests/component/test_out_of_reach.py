@@ -103,7 +103,7 @@ async def test_connection_that_never_had_its_tray_leaves_nothing_behind(world, m
     await client.socket.close()
     await world.until(lambda: not list(edge.app.state.lines))
     assert set(edge.app.state.node._wanted) == before
-    assert not [t for t in asyncio.all_tasks() if t.get_name() == "await tray"]
+    await world.until(lambda: "await tray" not in {t.get_name() for t in asyncio.all_tasks()})
 
 
 @pytest.mark.parametrize(
