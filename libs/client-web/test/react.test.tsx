@@ -291,7 +291,7 @@ describe("useRealTimeNotifications", () => {
       list: async (cursor) => pages[cursor ?? ""]!,
       markRead: async (ids) => (calls.push(`read ${ids.join()}`), 6),
       markAllRead: async () => (calls.push("read all"), 0),
-      archive: async (ids) => (calls.push(`archive ${ids.join()}`), 0),
+      archive: async (ids, all) => (calls.push(`archive ${all ? "all and " : ""}${ids.join()}`), 0),
     };
     const scene = new Scene();
     const { result } = renderHook(() => useRealTimeNotifications(), { wrapper: within(scene, api) });
@@ -315,7 +315,7 @@ describe("useRealTimeNotifications", () => {
     await go(17);
     expect(result.current.unreadCount).toBe(0);
     await act(() => result.current.clearAll());
-    expect(calls).toEqual(["read w-1", "archive h-2,h-1,w-1"]);
+    expect(calls).toEqual(["read w-1", "archive all and "]);
     await go(17);
     expect(result.current.items.map(({ id }) => id)).toEqual(["h-0"]);
   });

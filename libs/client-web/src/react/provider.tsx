@@ -4,12 +4,15 @@ import { useEffect, useMemo } from "react";
 import type { ReactNode } from "react";
 import type { WebSocketClient } from "../client.ts";
 import { TapewireContext, tapewireOf } from "./context.ts";
+import type { DeskApi } from "./desk.ts";
 import type { NotificationApi } from "./stores/notifications.ts";
 
 export interface TapewireProviderProps {
   /** Made once, outside of any component. */
   readonly client: WebSocketClient;
-  /** Where notification history and read marks live (`deskNotifications`); without: what arrives, in memory. */
+  /** Where history, read marks and preferences live (`deskApi`); without: what arrives, in memory. */
+  readonly desk?: DeskApi;
+  /** Notification history of another place than `desk`. */
   readonly notifications?: NotificationApi;
   /** False: you call `connect()` and `disconnect()` yourself. */
   readonly connect?: boolean;
@@ -30,8 +33,11 @@ function hold(client: WebSocketClient): () => void {
   };
 }
 
-export function TapewireProvider({ client, notifications, connect = true, children }: TapewireProviderProps) {
-  const tapewire = useMemo(() => tapewireOf(client, notifications ?? null), [client, notifications]);
+export function TapewireProvider({ client, desk, notifications, connect = true, children }: TapewireProviderProps) {
+  const tapewire = useMemo(
+    () => tapewireOf(client, notifications ?? null, desk ?? null),
+    [client, notifications, desk],
+  );
   useEffect(() => (connect ? hold(client) : undefined), [client, connect]);
   return <TapewireContext.Provider value={tapewire}>{children}</TapewireContext.Provider>;
 }

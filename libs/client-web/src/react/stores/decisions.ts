@@ -1,34 +1,46 @@
-/** What the algorithms decided lately, newest first. */
+/** What the algorithms decided lately, newest first: from history, and as it comes. */
 
 import type { WebSocketClient } from "../../client.ts";
 import type { AlgorithmDecision } from "../../contracts.gen.ts";
+import { onConnected } from "./connected.ts";
 import { FrameBatch, Signal } from "./frames.ts";
 
 const KEPT = 500; // some hours of a busy session; the rest is history, not a feed
 
+/** Where older decisions are. */
+export interface DecisionApi {
+  /** The newest, newest first: of one session, or of all of a user's. */
+  decisions(of: { readonly sessionId: string } | { readonly userId: string }): Promise<readonly AlgorithmDecision[]>;
+}
+
 export class DecisionStore {
   readonly #client: WebSocketClient;
+  readonly #api: DecisionApi | null;
   #byId = new Map<string, AlgorithmDecision>();
   readonly #signal = new Signal();
   readonly #batch = new FrameBatch(() => this.#commit());
+  /** Who needs which channel's history. */
+  readonly #wanted = new Map<string, number>();
   #list: readonly AlgorithmDecision[] = [];
   #isAttached = false;
 
-  constructor(client: WebSocketClient) {
+  constructor(client: WebSocketClient, api: DecisionApi | null = null) {
     this.#client = client;
+    this.#api = api;
   }
 
   subscribe(channel: string | null, listener: () => void): () => void {
-    if (!this.#isAttached) {
-      this.#isAttached = true;
-      this.#client.onMessage("algorithm_decision", (decision) => {
-        this.#byId.set(decision.id, decision);
-        this.#batch.schedule();
-      });
-    }
-    const release = channel === null ? () => {} : this.#client.lease(channel);
+    this.#attach();
     const stop = this.#signal.subscribe(listener);
+    if (channel === null) return stop;
+    const release = this.#client.lease(channel);
+    const holders = this.#wanted.get(channel) ?? 0;
+    this.#wanted.set(channel, holders + 1);
+    if (holders === 0 && this.#client.info.state === "connected") void this.#load(channel);
     return () => {
+      const left = (this.#wanted.get(channel) ?? 1) - 1;
+      if (left === 0) this.#wanted.delete(channel);
+      else this.#wanted.set(channel, left);
       stop();
       release();
     };
@@ -38,8 +50,33 @@ export class DecisionStore {
     return this.#list;
   }
 
+  #attach(): void {
+    if (this.#isAttached) return;
+    this.#isAttached = true;
+    this.#client.onMessage("algorithm_decision", (decision) => this.#take([decision]));
+    onConnected(this.#client, () => {
+      for (const channel of this.#wanted.keys()) void this.#load(channel); // also what was missed
+    });
+  }
+
+  async #load(channel: string): Promise<void> {
+    const name = channel.slice(channel.indexOf(":") + 1);
+    try {
+      const found = await this.#api?.decisions(channel.startsWith("session:") ? { sessionId: name } : { userId: name });
+      if (found) this.#take(found.filter(({ id }) => !this.#byId.has(id)));
+    } catch {
+      // What comes over the socket is shown all the same; the next connection asks again.
+    }
+  }
+
+  #take(decisions: readonly AlgorithmDecision[]): void {
+    if (decisions.length === 0) return;
+    for (const decision of decisions) this.#byId.set(decision.id, decision);
+    this.#batch.schedule();
+  }
+
   #commit(): void {
-    // Snapshots bring old ones after new ones: by time, not by arrival.
+    // History brings old ones after new ones: by time, not by arrival.
     this.#list = [...this.#byId.values()]
       .sort((a, b) => Date.parse(b.timestamp) - Date.parse(a.timestamp) || b.id.localeCompare(a.id))
       .slice(0, KEPT);

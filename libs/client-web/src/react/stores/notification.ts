@@ -32,6 +32,11 @@ export function levelOf(message: NotificationMessage): Level {
   }
 }
 
+/** Whether it was raised to be acknowledged by a person. */
+export function isCritical({ level }: Notification): boolean {
+  return level === "critical" || level === "emergency";
+}
+
 const SHOWN = new Set<string>([
   "risk_alert",
   "volatility_alert",

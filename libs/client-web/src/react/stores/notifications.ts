@@ -4,7 +4,8 @@ import type { WebSocketClient } from "../../client.ts";
 import type { NotificationRead } from "../../contracts.gen.ts";
 import type { Message } from "../../messages.ts";
 import { FrameBatch, Signal } from "./frames.ts";
-import { before, notificationOf } from "./notification.ts";
+import { asError, onConnected } from "./connected.ts";
+import { before, isCritical, notificationOf } from "./notification.ts";
 import type { Notification } from "./notification.ts";
 
 /** A page of history, newest first. */
@@ -20,8 +21,10 @@ export interface NotificationApi {
   list(cursor: string | null): Promise<NotificationPage>;
   markRead(ids: readonly string[]): Promise<number>;
   markAllRead(): Promise<number>;
-  /** Left out: `clearAll` clears this device only. */
-  archive?(ids: readonly string[]): Promise<number>;
+  /**
+   * Archives these, and with `all` whatever is not critical. Left out: `clearAll` clears this device only.
+   */
+  archive?(ids: readonly string[], all: boolean): Promise<number>;
 }
 
 export interface Notifications {
@@ -45,6 +48,7 @@ export const NO_NOTIFICATIONS: Notifications = Object.freeze({
 });
 
 const KEPT = 500; // in memory, without history to fetch from
+const REMEMBERED = 5000; // archived ids; what comes late was on its way, not older than thousands
 const RECOUNT_MS = 2000; // history has a new one a moment after we do; of a burst one question is enough
 
 export class NotificationStore {
@@ -54,14 +58,18 @@ export class NotificationStore {
   readonly #batch = new FrameBatch(() => this.#commit());
   #items = new Map<string, Notification>();
   #archived = new Set<string>();
+  /** What history has shown: when a later look does not find it, it was archived meanwhile. */
+  #fromHistory = new Set<string>();
+  /** Goes up with every mark: an answer that was asked for before is out of date. */
+  #marks = 0;
   /** The server's last word on the count, and what has come since. */
   #unread = 0;
-  #nextCursor: string | null = null;
+  /** Undefined until the first page came. */
+  #nextCursor: string | null | undefined;
   #loading = 0;
   #error: Error | null = null;
   #snapshot: Notifications = NO_NOTIFICATIONS;
   #isAttached = false;
-  #wasConnected = false;
   /** The newest that the server's count knows of. */
   #countedThrough = 0;
   #recount: ReturnType<typeof setTimeout> | null = null;
@@ -103,15 +111,17 @@ export class NotificationStore {
     return this.markAsRead(id);
   }
 
-  /** Archives what is shown, but for alerts that nobody acknowledged. */
+  /** Archives history, but for alerts that nobody acknowledged: those stay, here and everywhere. */
   clearAll(): Promise<void> {
-    const ids = [...this.#items.values()].filter(({ ack }) => ack !== "open").map(({ id }) => id);
-    this.#archive(ids);
-    return ids.length === 0 ? Promise.resolve() : this.#tell((api) => api.archive?.(ids) ?? api.markRead(ids));
+    const settled = [...this.#items.values()].filter(({ ack }) => ack !== "open");
+    if (settled.length === 0 && typeof this.#nextCursor !== "string") return Promise.resolve();
+    this.#archive(settled.map(({ id }) => id));
+    const critical = settled.filter(isCritical).map(({ id }) => id);
+    return this.#tell((api) => api.archive?.(critical, true) ?? api.markRead(settled.map(({ id }) => id)));
   }
 
   fetchMore(): Promise<void> {
-    return this.#nextCursor === null || this.#loading > 0 ? Promise.resolve() : this.#load(this.#nextCursor);
+    return typeof this.#nextCursor !== "string" || this.#loading > 0 ? Promise.resolve() : this.#load(this.#nextCursor);
   }
 
   /** Loads the newest page again. */
@@ -124,35 +134,39 @@ export class NotificationStore {
     this.#isAttached = true;
     // Every message that wants an ack is shown here, so a person's word is what acknowledges it.
     this.#client.onMessage("*", (message) => this.#take(message as Message), { manualAck: true });
-    this.#client.onStateChange(() => {
-      const isConnected = this.#client.info.state === "connected";
-      if (isConnected && !this.#wasConnected) void this.refresh(); // what was missed, and the count
-      this.#wasConnected = isConnected;
-    });
-    if (this.#client.info.state === "connected") {
-      this.#wasConnected = true;
-      void this.refresh();
-    }
+    onConnected(this.#client, () => void this.#load(null, true)); // what was missed, and the count
   }
 
   #take(message: Message): void {
     if (message.type === "acked") return this.#acknowledged(message.ids);
     if (message.type === "notification_read") return this.#readElsewhere(message);
     const notification = notificationOf(message);
-    if (!notification || this.#archived.has(notification.id)) return;
+    if (!notification) return;
+    // Open, whatever was archived: another device took it for settled, or history came first.
+    if (notification.ack === "open") this.#archived.delete(notification.id);
+    if (this.#archived.has(notification.id)) return;
     const known = this.#items.get(notification.id);
     // One that waited for us is in the server's count already.
     if (!known && Date.parse(notification.timestamp) > this.#countedThrough) this.#unread += 1;
     this.#items.set(notification.id, { ...notification, isRead: known?.isRead ?? false });
     this.#batch.schedule();
-    if (!known && this.#api) this.#recount ??= setTimeout(() => void this.refresh(), RECOUNT_MS);
+    if (!known) this.#recountSoon();
   }
 
-  #readElsewhere({ ids = [], all, archived, unreadCount }: NotificationRead): void {
-    if (archived) this.#archive(all ? [...this.#items.keys()] : ids);
-    else this.#read(all ? [...this.#items.keys()] : ids);
+  #readElsewhere({ userId, ids = [], all, archived, unreadCount }: NotificationRead): void {
+    if (userId !== this.#client.info.userId) return; // of a user that this one supervises
+    const items = all ? [...this.#items.values()].filter((item) => !archived || !isCritical(item)) : [];
+    const marked = [...ids, ...items.map(({ id }) => id)];
+    if (archived) this.#archive(marked);
+    else this.#read(marked);
+    this.#marks += 1;
     this.#unread = unreadCount;
     this.#batch.schedule();
+    if (all) this.#recountSoon(); // what has just come may be newer than the mark
+  }
+
+  #recountSoon(): void {
+    if (this.#api) this.#recount ??= setTimeout(() => void this.refresh(), RECOUNT_MS);
   }
 
   #read(ids: readonly string[]): void {
@@ -179,44 +193,66 @@ export class NotificationStore {
       this.#archived.add(id);
       this.#items.delete(id);
     }
+    for (const id of this.#archived) {
+      if (this.#archived.size <= REMEMBERED) break;
+      this.#archived.delete(id);
+    }
     this.#batch.schedule();
   }
 
-  async #load(cursor: string | null): Promise<void> {
+  /** `anew`: as after an absence, when marks of other devices were missed. */
+  async #load(cursor: string | null, anew = false): Promise<void> {
     if (!this.#api) return;
     if (this.#recount !== null) clearTimeout(this.#recount);
     this.#recount = null;
     this.#loading += 1;
     this.#batch.schedule();
+    const marks = this.#marks;
     try {
       const page = await this.#api.list(cursor);
-      for (const item of page.items) {
-        if (this.#archived.has(item.id)) continue;
-        const known = this.#items.get(item.id);
-        // An alert that came over the socket knows better whether it is open: this device holds it.
-        this.#items.set(item.id, known?.ack === "open" ? { ...item, ack: "open" } : item);
-      }
-      if (cursor !== null || this.#nextCursor === null) this.#nextCursor = page.nextCursor;
-      this.#unread = page.unreadCount;
-      const newest = page.items[0] ? Date.parse(page.items[0].timestamp) : 0;
-      this.#countedThrough = Math.max(this.#countedThrough, newest);
+      if (marks === this.#marks) this.#turn(page, cursor, anew);
+      else if (cursor === null) void this.#load(null, anew); // marked meanwhile: what came is older
       this.#error = null;
     } catch (error) {
-      this.#error = error instanceof Error ? error : new Error(String(error));
+      this.#error = asError(error);
     } finally {
       this.#loading -= 1;
       this.#batch.schedule();
     }
   }
 
+  #turn(page: NotificationPage, cursor: string | null, anew: boolean): void {
+    const shown = new Set(page.items.map(({ id }) => id));
+    if (anew) {
+      for (const id of this.#fromHistory) {
+        if (!shown.has(id) && this.#items.get(id)?.ack !== "open") this.#items.delete(id);
+      }
+      this.#fromHistory.clear();
+      this.#nextCursor = undefined;
+    }
+    for (const item of page.items) {
+      this.#archived.delete(item.id); // the desk should know
+      this.#fromHistory.add(item.id);
+      const known = this.#items.get(item.id);
+      // An alert that came over the socket knows better whether it is open: this device holds it.
+      this.#items.set(item.id, known?.ack === "open" ? { ...item, ack: "open" } : item);
+    }
+    if (cursor !== null || this.#nextCursor === undefined) this.#nextCursor = page.nextCursor;
+    this.#unread = page.unreadCount;
+    const newest = page.items[0] ? Date.parse(page.items[0].timestamp) : 0;
+    this.#countedThrough = Math.max(this.#countedThrough, newest);
+  }
+
   async #tell(call: (api: NotificationApi) => Promise<number>): Promise<void> {
     if (!this.#api) return;
+    this.#marks += 1;
     try {
       this.#unread = await call(this.#api);
       this.#error = null;
     } catch (error) {
-      this.#error = error instanceof Error ? error : new Error(String(error));
+      this.#error = asError(error);
     }
+    this.#marks += 1;
     this.#batch.schedule();
   }
 
@@ -229,7 +265,7 @@ export class NotificationStore {
     this.#snapshot = {
       items,
       unreadCount: this.#unread,
-      hasMore: this.#nextCursor !== null,
+      hasMore: typeof this.#nextCursor === "string",
       isLoading: this.#loading > 0,
       error: this.#error,
     };

@@ -1,0 +1,166 @@
+/** Equity and day P&L of the connection's user: from the desk, carried on by what comes. */
+
+import type { WebSocketClient } from "../../client.ts";
+import type { SessionCompleted, SessionStarted, SessionStatus } from "../../contracts.gen.ts";
+import type { Delivered } from "../../messages.ts";
+import { asError, onConnected } from "./connected.ts";
+import { FrameBatch, Signal } from "./frames.ts";
+
+/** What one session has to do with the account today. */
+export interface AccountSession {
+  readonly sessionId: string;
+  readonly open: boolean;
+  /** RFC 3339: when it stood there. */
+  readonly at: string;
+  readonly pnl: number;
+  /** Before the day began; 0 if the session had not begun. */
+  readonly pnlBefore: number;
+  readonly equity: number | null;
+}
+
+export interface AccountDay {
+  readonly userId: string;
+  /** RFC 3339. */
+  readonly dayEnd: string;
+  readonly sessions: readonly AccountSession[];
+}
+
+export interface AccountApi {
+  account(timeZone: string): Promise<AccountDay>;
+}
+
+export interface Account {
+  /** Of the open sessions together; where none told its own, of the one heard of last. */
+  readonly equity: number | null;
+  /** What the sessions of the day won since it began; null until it is known. */
+  readonly dayPnL: number | null;
+  readonly isLoading: boolean;
+  readonly error: Error | null;
+}
+
+export const NO_ACCOUNT: Account = Object.freeze({ equity: null, dayPnL: null, isLoading: false, error: null });
+const LONGEST_MS = 2 ** 31 - 1; // of a timer
+
+type Told = (SessionStarted | SessionStatus | SessionCompleted) & Delivered;
+type Sessions = ReadonlyMap<string, AccountSession>;
+
+/** The sessions after one of their messages; the figures of one that ended do not change. Pure. */
+export function accounted(sessions: Sessions, message: Told): Sessions {
+  const { sessionId, timestamp: at } = message;
+  const known = sessions.get(sessionId);
+  const before = known ?? { sessionId, open: true, at, pnl: 0, pnlBefore: 0, equity: null };
+  const set = (change: Partial<AccountSession>) => new Map(sessions).set(sessionId, { ...before, ...change });
+  switch (message.type) {
+    case "session_started":
+      return set({ open: true });
+    case "session_completed":
+      return set({ open: false, at, pnl: message.summary?.finalPnL ?? before.pnl });
+    case "session_status": {
+      if (!before.open || Date.parse(at) < Math.floor(Date.parse(before.at) / 1000) * 1000) return sessions;
+      const { currentPnL: pnl, equity = before.equity } = message.data;
+      return set({ at, pnl, equity });
+    }
+  }
+}
+
+export function equityOf(sessions: Iterable<AccountSession>): number | null {
+  const told = [...sessions].filter(({ equity }) => equity !== null);
+  const opened = told.filter(({ open }) => open);
+  if (opened.length > 0) return opened.reduce((sum, { equity }) => sum + (equity ?? 0), 0);
+  told.sort((a, b) => Date.parse(a.at) - Date.parse(b.at) || a.sessionId.localeCompare(b.sessionId));
+  return told.at(-1)?.equity ?? null;
+}
+
+export function dayPnLOf(sessions: Iterable<AccountSession>): number {
+  return [...sessions].reduce((sum, { pnl, pnlBefore }) => sum + pnl - pnlBefore, 0);
+}
+
+export class AccountStore {
+  readonly #client: WebSocketClient;
+  readonly #api: AccountApi | null;
+  readonly #timeZone: string;
+  readonly #signal = new Signal();
+  readonly #batch = new FrameBatch(() => this.#commit());
+  #sessions: Sessions = new Map();
+  #isKnown = false;
+  #meanwhile: Told[] | null = null;
+  #error: Error | null = null;
+  #snapshot: Account = NO_ACCOUNT;
+  #stop: (() => void) | null = null;
+  #listeners = 0;
+  #midnight: ReturnType<typeof setTimeout> | undefined;
+
+  constructor(client: WebSocketClient, api: AccountApi | null, timeZone: string) {
+    this.#client = client;
+    this.#api = api;
+    this.#timeZone = timeZone;
+  }
+
+  subscribe(user: string | null, listener: () => void): () => void {
+    this.#listeners += 1;
+    this.#stop ??= this.#attach();
+    const release = user === null ? () => {} : this.#client.lease(`sessions:${user}`);
+    const stop = this.#signal.subscribe(listener);
+    return () => {
+      stop();
+      release();
+      this.#listeners -= 1;
+      if (this.#listeners > 0) return;
+      this.#stop?.();
+      this.#stop = null;
+    };
+  }
+
+  readonly getSnapshot = (): Account => this.#snapshot;
+
+  #attach(): () => void {
+    const take = (message: Told) => {
+      if (message.userId !== this.#client.info.userId) return;
+      this.#meanwhile?.push(message);
+      this.#sessions = accounted(this.#sessions, message);
+      this.#batch.schedule();
+    };
+    const stops = [
+      this.#client.onMessage("session_started", take),
+      this.#client.onMessage("session_status", take),
+      this.#client.onMessage("session_completed", take),
+      onConnected(this.#client, () => void this.#load()),
+      () => clearTimeout(this.#midnight),
+    ];
+    return () => {
+      for (const stop of stops) stop();
+    };
+  }
+
+  async #load(): Promise<void> {
+    if (!this.#api || this.#meanwhile) return;
+    this.#meanwhile = [];
+    this.#batch.schedule();
+    try {
+      const { dayEnd, sessions } = await this.#api.account(this.#timeZone);
+      const asked: Sessions = new Map(sessions.map((session) => [session.sessionId, session]));
+      this.#sessions = this.#meanwhile.reduce(accounted, asked);
+      this.#isKnown = true;
+      this.#error = null;
+      clearTimeout(this.#midnight);
+      const left = Date.parse(dayEnd) - Date.now();
+      if (left > 0 && this.#stop) this.#midnight = setTimeout(() => void this.#load(), Math.min(left, LONGEST_MS));
+    } catch (error) {
+      this.#error = asError(error);
+    } finally {
+      this.#meanwhile = null;
+      this.#batch.schedule();
+    }
+  }
+
+  #commit(): void {
+    const sessions = [...this.#sessions.values()];
+    this.#snapshot = {
+      equity: equityOf(sessions),
+      dayPnL: this.#isKnown ? dayPnLOf(sessions) : null,
+      isLoading: this.#meanwhile !== null,
+      error: this.#error,
+    };
+    this.#signal.notify();
+  }
+}
