@@ -142,6 +142,12 @@ class Crowd:
         """Wait until that many more messages have come."""
         await self._credits.acquire()
 
+    async def heard(self) -> dict[int, tuple[int, int]]:
+        """Return, by time of sending, when the first and the last connection had a message, µs."""
+        await self._command("heard")
+        answer = await self._answer("heard")
+        return {sent: (first, last) for sent, (first, last) in answer["heard"]}
+
     async def stall(self, count: int) -> None:
         """Never read again from so many of the connections."""
         await self._command("stall", count=count)

@@ -66,7 +66,7 @@ class Swarm:
         self.latencies = array.array("q")
         self.latency = False
         self.acking = False
-        self.first: dict[int, int] = {}
+        self.heard: dict[int, list[int]] = {}
         self.buffer = bytearray(BUFFER)
         self.view = memoryview(self.buffer)
         self.inbox = b""
@@ -79,6 +79,7 @@ class Swarm:
             "stall": self.on_stall,
             "close": self.on_close,
             "send": self.on_send,
+            "heard": self.on_heard,
         }
 
     def say(self, **answer: Any) -> None:
@@ -105,6 +106,7 @@ class Swarm:
         self.total = self.bytes = self.receives = self.lost = 0
         self.latency, self.acking = asked.get("latency", False), asked.get("acking", False)
         self.latencies = array.array("q")
+        self.heard = {}
         self.credit_every = self.credit_at = 0
         for client in self.clients.values():
             client.count = 0
@@ -136,6 +138,10 @@ class Swarm:
             answer["latencies"] = found[:: max(1, len(found) // 20_000)]
             answer["worst"] = found[-1] if found else 0
         self.say(**answer)
+
+    def on_heard(self, _: dict[str, Any]) -> None:
+        """Answer with when each message reached its first and its last connection."""
+        self.say(heard=list(self.heard.items()))
 
     def on_stall(self, asked: dict[str, Any]) -> None:
         """Never read again from the first ``count`` connections."""
@@ -255,7 +261,13 @@ class Swarm:
         while at >= 0:
             stamp = self.buffer[at + 1 : at + STAMP] if at + STAMP <= size else b""
             if len(stamp) == STAMP - 1:  # one cut in two is counted, not measured
-                self.latencies.append(now - int(stamp))
+                sent = int(stamp)
+                self.latencies.append(now - sent)
+                times = self.heard.get(sent)
+                if times is None:
+                    self.heard[sent] = [now, now]
+                else:
+                    times[1] = now
             at = self.buffer.find(MARK, at + 1, size)
 
     def acknowledge(self, client: Client, data: bytes) -> None:

@@ -2,8 +2,19 @@
 
 from typing import Final
 
+from bench.scenarios.alerts import ALERTS
 from bench.scenarios.ceiling import CEILING
+from bench.scenarios.compression import COMPRESSION
 from bench.scenarios.fan_out import FAN_OUT, FAN_OUT_QUICK, MARKET
+from bench.scenarios.growth import GROWTH
+from bench.scenarios.ingest import INGEST
+from bench.scenarios.latency import LATENCY
+from bench.scenarios.memory import MEMORY
+from bench.scenarios.opening import HANDSHAKES, RETURNING, STORMS
 from bench.scenarios.scenario import Scenario
+from bench.scenarios.slow import SLOW
 
-ALL: Final[tuple[Scenario, ...]] = (CEILING, FAN_OUT_QUICK, MARKET, FAN_OUT)
+ALL: Final[tuple[Scenario, ...]] = (
+    *(CEILING, FAN_OUT_QUICK, MARKET, FAN_OUT, LATENCY, HANDSHAKES, RETURNING, STORMS),
+    *(MEMORY, ALERTS, INGEST, COMPRESSION, SLOW, GROWTH),
+)

@@ -1,0 +1,114 @@
+"""Opening connections: handshakes, returning users with their mailboxes, and storms.
+
+A connection opens with a verified JWT. "Handshake alone": its user is connected already, so that
+nothing is asked of the broker. "Returning": the user's inbox and recent tray exist and nobody is
+attached to them, which is what every user finds after a restart.
+"""
+
+import asyncio
+import time
+from typing import Final
+
+from bench.crowd import Crowd, Opened
+from bench.figures import Figure, at_least, at_most, percentile
+from bench.machine import CpuClock
+from bench.peers import tapewire
+from bench.scenarios.scenario import Options, Scenario
+from bench.servers import broker, vhost
+
+IN_FLIGHT: Final = 64  # handshakes under way at once, below what a listening socket queues
+USERS: Final = 100
+STORM: Final = 5000
+
+
+def p99_ms(opened: Opened) -> float:
+    """Return the 99th percentile of the times to the last step, ms."""
+    return 1000 * percentile(opened.of_step(-1), 0.99)
+
+
+async def handshakes(options: Options) -> list[Figure]:
+    """Open further connections of users who are connected."""
+    rates: list[float] = []
+    cpu: list[float] = []
+    slowest: list[float] = []
+    async with tapewire.edge([]) as hub, Crowd() as first:
+        await first.open(hub.port, [tapewire.script(f"u-{n}", []) for n in range(USERS)])
+        scripts = [tapewire.script(f"u-{n % USERS}", []) for n in range(USERS * 19)]
+        clock = CpuClock(hub.pid)
+        for _ in range(options.runs):
+            async with Crowd() as crowd:
+                clock.lap()
+                opened = await crowd.open(hub.port, scripts, in_flight=IN_FLIGHT)
+                cpu_s, _ = clock.lap()
+                if opened.failed:
+                    raise RuntimeError(f"{opened.failed} connections failed")
+                rates.append(opened.count / opened.seconds)
+                cpu.append(1e6 * cpu_s / opened.count)
+                slowest.append(p99_ms(opened))
+            await asyncio.sleep(1.0)  # the closes are work of their own
+    notes = {"cpu_us_each": round(sorted(cpu)[len(cpu) // 2])}
+    return [
+        Figure("connections opened, handshake alone", "1/s", tuple(rates), at_least(1500), notes),
+        Figure("connections opened, handshake alone: p99", "ms", tuple(slowest)),
+    ]
+
+
+async def returning(options: Options) -> list[Figure]:
+    """Open connections of users whose trays wait for them."""
+    users = 500 if options.quick else 2000
+    rates: list[float] = []
+    cpu: list[float] = []
+    slowest: list[float] = []
+    scripts = [tapewire.script(f"r-{n}", []) for n in range(users)]
+    with broker() as node:
+        amqp = vhost(node)
+        async with tapewire.edge([], amqp) as hub, Crowd() as crowd:
+            await crowd.open(hub.port, scripts)  # their first time: the trays are declared
+        for _ in range(options.runs):
+            async with tapewire.edge([], amqp) as hub, Crowd() as crowd:
+                clock = CpuClock(hub.pid)
+                opened = await crowd.open(hub.port, scripts, in_flight=IN_FLIGHT)
+                cpu_s, _ = clock.lap()
+                if opened.failed:
+                    raise RuntimeError(f"{opened.failed} connections failed")
+                rates.append(opened.count / opened.seconds)
+                cpu.append(1e6 * cpu_s / opened.count)
+                slowest.append(p99_ms(opened))
+    name = "connections opened, returning users to welcome"
+    notes = {"users": users, "cpu_us_each": round(sorted(cpu)[len(cpu) // 2])}
+    return [
+        Figure(name, "1/s", tuple(rates), at_least(1000), notes),
+        Figure(f"{name}: p99", "ms", tuple(slowest), at_most(500), {"in_flight": IN_FLIGHT}),
+    ]
+
+
+async def storm(options: Options) -> list[Figure]:
+    """Have 5000 returning users come at once to an edge that was just started."""
+    users = 500 if options.quick else STORM
+    took: list[float] = []
+    dropped = 0
+    runs = min(options.runs, 3)
+    scripts = [tapewire.script(f"r-{n}", []) for n in range(users)]
+    with broker() as node:
+        amqp = vhost(node)
+        async with tapewire.edge([], amqp) as hub, Crowd() as crowd:
+            await crowd.open(hub.port, scripts, deadline_s=300)
+        for _ in range(runs):
+            async with tapewire.edge([], amqp) as hub, Crowd() as others, Crowd() as crowd:
+                # Those who are there already must not notice.
+                await others.open(hub.port, [tapewire.script("there", [])] * 20)
+                await others.reset()
+                began = time.perf_counter()
+                opened = await crowd.open(hub.port, scripts, in_flight=users)
+                took.append(time.perf_counter() - began)
+                dropped += opened.failed + (await others.tell()).lost
+    name = f"storm: {users} returning users at once after a restart, to the last welcome"
+    return [
+        Figure(name, "s", tuple(took), at_most(8.0)),
+        Figure("storm: connections refused or dropped", "", (float(dropped),), at_most(0)),
+    ]
+
+
+HANDSHAKES: Final = Scenario("handshakes", False, handshakes)
+RETURNING: Final = Scenario("returning", False, returning)
+STORMS: Final = Scenario("storm", False, storm)
