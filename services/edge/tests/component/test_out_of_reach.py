@@ -10,7 +10,8 @@ import asyncio
 import pytest
 from aiormq.exceptions import ChannelNotFoundEntity
 
-from tapewire.edge.admin import OutOfReach, raise_out_of_reach
+from tapewire.broker import Link, Role, topology
+from tapewire.edge.admin import Admin, OutOfReach, raise_out_of_reach
 
 DEVICE = "?clientId=desk&resume=true"
 
@@ -120,3 +121,16 @@ def test_queue_whose_node_is_down_is_told_from_one_that_does_not_exist(said, is_
             raise_out_of_reach(ChannelNotFoundEntity(said))
     else:
         raise_out_of_reach(ChannelNotFoundEntity(said))
+
+
+async def test_channel_whose_question_was_not_answered_in_time_is_lent_to_nobody(world):
+    link = Link(world.amqp_url, Role.TOPOLOGY, name="slow")
+    await link.start()
+    admin = Admin(link, 1, deadline_s=1.0)
+    with pytest.raises(TimeoutError):
+        async with admin.channel() as slow:
+            await asyncio.sleep(60)
+    async with admin.channel() as channel:
+        assert channel is not slow
+    assert await admin.look(topology.recent("nobody")) is None
+    await link.close()

@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager
 from typing import Final, NamedTuple
 
 from aiormq.abc import AbstractChannel
-from aiormq.exceptions import ChannelNotFoundEntity
+from aiormq.exceptions import AMQPError, ChannelNotFoundEntity
 
 from tapewire.broker import BrokerError, Link
 from tapewire.broker.topology import Binding, Queue
@@ -65,10 +65,17 @@ class Admin:
                 channel = self._idle.pop()
             if channel is None or channel.is_closed:
                 channel = await self._link.channel()
+            is_sound = False
             try:
                 yield channel
+                is_sound = True
+            except AMQPError:
+                is_sound = True  # refused: then it is closed, or the broker did what it was asked
+                raise
             finally:
-                if not channel.is_closed:
+                # One whose question was given up is not: aiormq takes no other on it, and calls it
+                # closed only when the broker has said so.
+                if is_sound and not channel.is_closed:
                     self._idle.append(channel)
 
     async def look(self, queue: Queue) -> Found | None:

@@ -7,7 +7,8 @@ everybody's. So there are a few lanes for each kind of tray, and a queue's name 
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
 from typing import Final, TypeAlias
 from zlib import crc32
 
@@ -65,7 +66,8 @@ class Lane:
             if channel is self._channel:  # else the broker has requeued it by now
                 on_delivery(message)
 
-        await channel.basic_consume(queue, deliver, consumer_tag=tag, timeout=DEADLINE_S)
+        async with self._or_lost(channel):
+            await channel.basic_consume(queue, deliver, consumer_tag=tag, timeout=DEADLINE_S)
 
     async def cancel(self, tag: str, returned: list[int]) -> None:
         """Cancel a consumer and requeue ``returned`` in one write, in this order.
@@ -81,7 +83,8 @@ class Lane:
         frames += [spec.Basic.Nack(delivery_tag=delivery, requeue=True) for delivery in returned]
         await _write(channel, frames)
         # A round trip: deliveries sent before the cancel are ahead of its reply.
-        await channel.basic_qos(prefetch_count=self._prefetch, timeout=DEADLINE_S)
+        async with self._or_lost(channel):
+            await channel.basic_qos(prefetch_count=self._prefetch, timeout=DEADLINE_S)
         channel.consumers.pop(tag, None)  # pyright: ignore[reportAttributeAccessIssue]
 
     def settle(self, tag: int, *, requeue: bool) -> None:
@@ -120,6 +123,15 @@ class Lane:
                 self._due.clear()
                 channel.closing.add_done_callback(lambda _, c=channel: self._lost(c))
             return self._channel
+
+    @asynccontextmanager
+    async def _or_lost(self, channel: AbstractChannel) -> AsyncGenerator[None]:
+        """Give a channel up on which a question was not answered; aiormq takes no other on it."""
+        try:
+            yield
+        except TimeoutError:
+            self._lost(channel)
+            raise
 
     async def _cancelled(self, frame: spec.Basic.Cancel) -> None:
         self._on_cancelled(frame.consumer_tag or "")
