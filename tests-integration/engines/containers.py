@@ -14,7 +14,7 @@ import subprocess
 import tempfile
 from contextlib import closing
 from pathlib import Path
-from signal import SIGKILL, Signals
+from signal import SIGKILL, SIGTERM, Signals
 from urllib.parse import quote
 
 import docker
@@ -133,7 +133,8 @@ class ContainerFleet(Fleet):
             await asyncio.to_thread(container.exec_run, command)
         else:
             await asyncio.to_thread(container.kill, number.name)
-            if number == SIGKILL:  # an operator's kill, in Docker's eyes: it would stay down
+            if number in (SIGKILL, SIGTERM):  # an operator's, in Docker's eyes: it would stay down
+                await asyncio.to_thread(container.wait, timeout=STOP_TIMEOUT_S)
                 await asyncio.to_thread(container.start)
 
     async def stop(self, node: str) -> None:

@@ -58,7 +58,7 @@ class ProcessFleet(Fleet):
         self._passwords = Keyring.open(options.run_dir / "keyring.json").broker
         self.jwt_secret = told.jwt_secret
         single = ("ingest", "risk", "market", "desk", "dashboard")
-        self._urls = dict(zip(EDGES, told.urls.edge, strict=True))
+        self._urls = dict(zip(EDGES, told.urls.edge, strict=False))
         self._urls |= {name: getattr(told.urls, name) for name in single}
 
     def url(self, node: str) -> str:

@@ -13,15 +13,12 @@ from contextlib import ExitStack, closing
 from pathlib import Path
 
 import engines
-from engines import Fleet
-from engines.process import ProcessFleet
+from engines.attached import attach
 
 from faults import campaign
 from faults.cluster import ClusterFleet
 from faults.faults_table import CLUSTER_FAULTS, FAULTS, named
 from faults.world import World
-from tapewire.fleet import record
-from tapewire.fleet.options import Options
 
 QUICK = {
     # Half-open sockets and forgotten acks are noticed in seconds, so that rounds are short.
@@ -31,18 +28,6 @@ QUICK = {
     "TAPEWIRE_EDGE_DRAIN_WINDOW_S": "1",
     "TAPEWIRE_LOG_LEVEL": "INFO",
 }
-
-
-def attach(path: Path) -> Fleet:
-    """Return the fleet that `.run/fleet.json` tells of; it was started by somebody else.
-
-    Raises:
-        SystemExit: it is not one that this program can strike.
-    """
-    told = record.Fleet.read(path.resolve().parent)
-    if told.engine != "process" or len(told.urls.edge) < 2:
-        sys.exit("faults: the fleet must be of processes with two edges (tapewire up --edges 2)")
-    return ProcessFleet(Options(told.run_dir, edges=len(told.urls.edge)))
 
 
 def main() -> int:
@@ -73,7 +58,7 @@ def main() -> int:
         )
         os.environ.update({name: os.environ.get(name, value) for name, value in QUICK.items()})
         if arguments.fleet:
-            fleet = attach(arguments.fleet)
+            fleet = stack.enter_context(closing(attach(arguments.fleet)))
         elif arguments.cluster:
             brokers = stack.enter_context(closing(ClusterFleet(directory)))
             fleet = brokers.up()

@@ -50,12 +50,13 @@ async def run(
 ) -> Outcome:
     """Strike a world that is open with each fault in a round of its own, and audit."""
     rows: list[Row] = []
+    before = await world.target.depths(world.shared)
     for fault in faults:
         row = await _round(world, fault, Random(f"{seed} {fault.name}"), settle_s)
         rows.append(row)
         print(line(row), *world.book.history(row.verdict), sep="\n", file=sys.stderr, flush=True)
     await world.leave()
-    depths = await world.target.drained(world.queues, deadline_s=DRAINED_DEADLINE_S)
+    depths = await world.target.drained(world.queues, before, deadline_s=DRAINED_DEADLINE_S)
     return Outcome(tuple(rows), world.book.verdict(depths=depths))
 
 

@@ -14,7 +14,8 @@ import socket
 import subprocess
 import sys
 import time
-from contextlib import suppress
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from random import Random
 from signal import SIGKILL, SIGTERM, Signals
@@ -22,7 +23,10 @@ from typing import Any
 
 import psutil
 from engines.fleet import EDGES, Fleet
+from websockets.asyncio.client import ClientConnection
+from websockets.exceptions import WebSocketException
 
+from faults.devices import open_socket
 from tapewire.broker.permissions import USERS, definitions
 from tapewire.fleet.ports import take
 
@@ -30,6 +34,8 @@ IMAGE = os.environ.get("TAPEWIRE_TEST_RABBITMQ_IMAGE", "rabbitmq:4-management")
 NODES = 3
 SERVICES = (*EDGES, "ingest", "desk")
 PREFIX = "tapewire-faults"
+HOME = ("name", "pid")
+WELCOMED_WITHIN_S = 60.0  # edges that lost their own connections to the node come back first
 FORMED_WITHIN_S = 240.0  # three brokers begin at once, on two cores
 
 CONFIG = """\
@@ -124,7 +130,7 @@ class ClusterFleet(Fleet):
     def _service(self, name: str) -> subprocess.Popen[bytes]:
         module = name.partition("-")[0]
         environment = os.environ | {
-            "TAPEWIRE_AMQP_URL": self.amqp_urls(module),
+            "TAPEWIRE_AMQP_URL": self.amqp_urls(module, first=SERVICES.index(name)),
             "TAPEWIRE_JWT_SECRET": self.jwt_secret,
             "TAPEWIRE_HTTP_HOST": "127.0.0.1",
             "TAPEWIRE_HTTP_PORT": str(self._ports[name]),
@@ -154,9 +160,11 @@ class ClusterFleet(Fleet):
                     return self._url(user, port)
         return self._url(user, self._amqp_ports[0])
 
-    def amqp_urls(self, user: str) -> str:
-        """Return the URLs of every node, for who takes several."""
-        return ",".join(self._url(user, port) for port in self._amqp_ports)
+    def amqp_urls(self, user: str, *, first: int = 0) -> str:
+        """Return the URLs of every node, for who takes several; begin with any."""
+        at = first % NODES
+        ports = [*self._amqp_ports[at:], *self._amqp_ports[:at]]
+        return ",".join(self._url(user, port) for port in ports)
 
     def _url(self, user: str, port: int) -> str:
         return f"amqp://{user}:{self._passwords[user]}@127.0.0.1:{port}/%2F"
@@ -226,14 +234,33 @@ class ClusterFleet(Fleet):
         leaders = dict(line.split("\t") for line in text.splitlines() if "\t" in line)
         return int(leaders[queue].removeprefix("rabbit@tw")) - 1
 
-    async def kill_broker(self, index: int, *, down_s: float) -> None:
-        """SIGKILL a node, leave it down, start it, and wait until the cluster is whole."""
+    async def homes_of(self, queues: Iterable[str]) -> dict[str, int]:
+        """Return the node on which each of these classic queues lives."""
+        wanted = set(queues)
+        text = await asyncio.to_thread(self.ctl, 0, "list_queues", "--no-table-headers", *HOME)
+        homes = dict(line.split("\t") for line in text.splitlines() if "\t" in line)
+        return {
+            name: int(re.search(r"rabbit@tw(\d)", pid)[1]) - 1
+            for name, pid in homes.items()
+            if name in wanted
+        }
+
+    @asynccontextmanager
+    async def broker_down(self, index: int) -> AsyncIterator[None]:
+        """SIGKILL a node, leave it down meanwhile, start it, and wait until all is whole."""
         container = self._containers[index]
         await asyncio.to_thread(container.kill)
-        await asyncio.sleep(down_s)
-        await asyncio.to_thread(container.start)
-        await self._formed()
-        await self.until_ready()
+        try:
+            yield
+        finally:
+            await asyncio.to_thread(container.start)
+            await self._formed()
+            await self.until_ready()
+
+    async def kill_broker(self, index: int, *, down_s: float) -> None:
+        """SIGKILL a node, leave it down, start it, and wait until the cluster is whole."""
+        async with self.broker_down(index):
+            await asyncio.sleep(down_s)
 
     async def cut_off(self, index: int, *, seconds: float) -> None:
         """Part a node from the others; its clients still reach it."""
@@ -257,6 +284,62 @@ async def strike_leader(world, rng: Random, _: Any) -> None:
     """Kill the node that leads the ingest's queue."""
     index = await world.fleet.leader_of("ingest.inbox")
     await world.fleet.kill_broker(index, down_s=rng.uniform(1, 8))
+
+
+@asynccontextmanager
+async def visit(url: str, token: str, device: str) -> AsyncIterator[tuple[ClientConnection, dict]]:
+    """Connect as a device, as often as it takes; yield the socket and its welcome."""
+    async with asyncio.timeout(WELCOMED_WITHIN_S):
+        while True:
+            with suppress(OSError, TimeoutError, WebSocketException):
+                socket = await open_socket(f"{url}?clientId={device}&resume=true", token)
+                welcome = json.loads(await socket.recv())
+                break
+            await asyncio.sleep(0.2)
+    try:
+        yield socket, welcome
+    finally:
+        socket.transport.abort()
+
+
+async def until_told(socket: ClientConnection, wanted: str) -> None:
+    """Read until a message has an id."""
+    async with asyncio.timeout(WELCOMED_WITHIN_S):
+        while json.loads(await socket.recv()).get("id") != wanted:
+            pass
+
+
+async def strike_trays(world, rng: Random, _: Any) -> None:
+    """Kill a node while devices that have their trays on it are away; they come while it is down.
+
+    A classic queue is on the node that its declarer was connected to, so edges' trays are here and
+    there. Whoever comes must be welcomed, with the alert that waited; once the node is back, what
+    waited in the tray must come too, on the same connection.
+    """
+    fleet: ClusterFleet = world.fleet
+    user = f"away{rng.randrange(1_000_000)}"
+    urls = [fleet.socket_url(edge) for edge in EDGES]
+    devices = {f"{user}-d{n}": url for n, url in enumerate(urls * 2)}
+    for device, url in devices.items():  # seen once, on each edge: their trays are there
+        async with visit(url, fleet.token(user), device) as (_, welcome):
+            assert not welcome["recovered"]["gap"]
+    homes = await fleet.homes_of([f"recent.{user}.{device}" for device in devices])
+    index = rng.choice(sorted(set(homes.values())))
+    warning = await world.publishers[0].send(f"{user}-warning", user, level="warning")
+    alert = await world.publishers[0].send(f"{user}-alert", user)
+    async with fleet.broker_down(index):
+        for device, url in devices.items():
+            async with visit(url, fleet.token(user), device) as (socket, welcome):
+                away = homes[f"recent.{user}.{device}"] == index
+                assert welcome["recovered"]["gap"] == away, (device, away, welcome)
+                await until_told(socket, alert)
+        stays = next(d for d in devices if homes[f"recent.{user}.{d}"] == index)
+        visiting = visit(devices[stays], fleet.token(user), stays)
+        socket, _ = await visiting.__aenter__()
+    try:
+        await until_told(socket, warning)
+    finally:
+        await visiting.__aexit__(None, None, None)
 
 
 async def strike_apart(world, rng: Random, _: Any) -> None:

@@ -198,6 +198,7 @@ CLUSTER_FAULTS = (
     Fault("none", lambda *_: asyncio.sleep(0), times=1),
     Fault("cluster node kill -9", cluster.strike_node, times=2),
     Fault("cluster leader kill -9", cluster.strike_leader, times=2),
+    Fault("cluster trays out of reach", cluster.strike_trays, times=2),
     Fault("cluster partition", cluster.strike_apart, times=3),
     Fault("client sockets cut", _cut_sockets, times=6, apart_s=1.0),
 )

@@ -63,25 +63,29 @@ class Publisher:
         number = self._book.number(self.name, user)
         id_ = f"{self.name}.{user}.{number}"
         self._book.sending(Sent(id_, user, self.name, number, None))
+        await self.send(id_, user)
+        self._book.confirmed(id_)
+        return id_
+
+    async def send(self, id_: str, user: str, *, level: str = "critical") -> str:
+        """Publish one alert until it is confirmed, without a record."""
         event = {
             "type": "risk_alert",
             "id": id_,
             "userId": user,
             "sessionId": "s-1",
-            "alertLevel": "critical",
+            "alertLevel": level,
             "alertType": "loss_limit",
-            "message": f"number {number}",
+            "message": id_,
             "currentValue": 92,
             "threshold": 90,
         }
         while True:
             try:
                 await self._events.publish(event)
-                break
+                return id_
             except NotConfirmed:
                 self.refused += 1  # the same id again: it may have been taken all the same
-        self._book.confirmed(id_)
-        return id_
 
     async def _for(self, user: str) -> None:
         while not self._stopped.is_set():

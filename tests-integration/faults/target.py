@@ -73,13 +73,19 @@ class Target:
             await connection.close()
         return found
 
-    async def drained(self, queues: Sequence[str], *, deadline_s: float) -> dict[str, int]:
-        """Return the depths once all are 0 twice in a row, or when the deadline has passed."""
+    async def drained(
+        self, queues: Sequence[str], before: Mapping[str, int], *, deadline_s: float
+    ) -> dict[str, int]:
+        """Return what the depths are above ``before``.
+
+        Once all are 0 twice in a row, or when the deadline has passed.
+        """
         loop = asyncio.get_running_loop()
         until, quiet, depths = loop.time() + deadline_s, 0, {}
         while quiet < 2 and loop.time() < until:
             with suppress(AMQPError, OSError, TimeoutError):
-                depths = await self.depths(queues)
+                found = await self.depths(queues)
+                depths = {name: max(0, n - before.get(name, 0)) for name, n in found.items()}
                 quiet = quiet + 1 if not any(depths.values()) else 0
             await asyncio.sleep(0.3)
         return depths or dict.fromkeys(queues, -1)

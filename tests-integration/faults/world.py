@@ -221,4 +221,7 @@ class World:
             for device in self.book.devices
             if device.own
         ]
-        return [*shared, *own, "dead", "mailroom", "ingest.inbox"]
+        return [*shared, *own, *self.shared, "ingest.inbox"]
+
+    shared = ("dead", "mailroom")
+    """What others may have left there before is not of this campaign."""
