@@ -77,7 +77,7 @@ async def test_a_day_at_the_desk_needs_no_mouse(fleet, new_desk, user):
     await keyboard.press("Enter")
     await expect(desk.button("Stop 1 session")).to_be_focused(timeout=PATIENCE_MS)
     await keyboard.press("Escape")
-    assert await desk.focused() == "STOP"
+    await expect(desk.button("STOP")).to_be_focused()
 
     await publish(fleet, alert(user, 1))
     await desk.until_dialog_listens()

@@ -23,7 +23,9 @@ async def test_stop_is_ordered(fleet, new_desk, user, socket):
     blocked = []
     if not socket:
         # Nothing of the connection gets through; plain requests do.
-        await desk.page.route_web_socket("**/ws**", lambda ws: blocked.append(ws) or ws.close())
+        await desk.page.route_web_socket(
+            "**/ws**", lambda ws: blocked.append(ws) or ws.close(code=1006)
+        )
         await desk.page.route("**/v1/stream**", lambda route: route.abort())
         await desk.page.route("**/v1/poll**", lambda route: route.abort())
     await desk.sign_in(until="connected" if socket else "reconnecting")

@@ -167,7 +167,7 @@ const AlertRow = memo(function AlertRow({
             {ack === "acknowledged" ? "Acknowledged" : "Read"}
           </span>
         ) : (
-          <Button size="sm" kind="quiet" disabled={isStale} aria-label={`Mark ${titleOf(message)} as read`} onClick={() => void onRead(id)}>
+          <Button size="sm" kind="quiet" disabled={isStale} aria-label={`Mark read: ${titleOf(message)}`} onClick={() => void onRead(id)}>
             Mark read
           </Button>
         )}

@@ -15,10 +15,14 @@ const ANSWERS = {
       {
         userId: "alice", sessionId: "s-17", status: "active", startedAt: new Date().toISOString(), lossLimit: 1200, symbols: ["SPY"], algorithmId: "momentum",
         data: { currentPnL: -100, equity: 50_000, performanceScore: null },
-        lastDecisions: [{ type: "algorithm_decision", id: "d-1", timestamp: "2026-01-05T14:30:00Z", userId: "alice", sessionId: "s-17", algorithmId: "momentum", decision: "buy", reasoning: "It went up", confidence: 0.8, marketData: { symbol: "SPY", price: 512.3 } }],
       },
     ],
   },
+  "GET http://desk/v1/decisions": {
+    items: [{ type: "algorithm_decision", id: "d-1", timestamp: "2026-01-05T14:30:00Z", userId: "alice", sessionId: "s-17", algorithmId: "momentum", decision: "buy", reasoning: "It went up", confidence: 0.8, marketData: { symbol: "SPY", price: 512.3 } }],
+    nextCursor: null,
+  },
+  "GET http://desk/v1/account": { userId: "alice", dayEnd: "2126-01-06T00:00:00Z", sessions: [] },
   "GET http://desk/v1/notifications": { items: [], nextCursor: null, unreadCount: 0 },
   "GET http://market/v1/quotes": [{ symbol: "SPY" }, { symbol: "QQQ" }],
   "GET http://market/v1/bars/SPY": [],
@@ -36,6 +40,7 @@ afterEach(() => {
 async function signIn(name = "alice") {
   fireEvent.change(await screen.findByLabelText("Trader"), { target: { value: name } });
   fireEvent.click(screen.getByRole("button", { name: "Sign in" }));
+  await screen.findByTestId("connection", {}, { timeout: 10_000 }); // the desk's code comes on its own
   await settle(80);
 }
 

@@ -1,18 +1,17 @@
 /** Configuration, then sign-in, then the desk. */
 
-import { WebSocketClient } from "@tapewire/client";
-import { TapewireProvider, deskNotifications } from "@tapewire/client/react";
-import { QueryClient, QueryClientProvider, useQuery, useQueryClient } from "@tanstack/react-query";
-import { useEffect, useMemo, useState, useSyncExternalStore } from "react";
-import { Layout } from "../layout/Layout.tsx";
+import { QueryClient, QueryClientProvider, useQuery } from "@tanstack/react-query";
+import { Suspense, lazy, useState, useSyncExternalStore } from "react";
+import { Boundary } from "../ui/Boundary.tsx";
 import { Button } from "../ui/Button.tsx";
 import { Logo } from "../ui/icons.tsx";
-import { loadConfig, socketUrls } from "./config.ts";
-import type { Config } from "./config.ts";
-import { DeskContext } from "./desk.ts";
-import { Tokens, identityStore } from "./identity.ts";
-import type { Identity } from "./identity.ts";
+import { loadConfig } from "./config.ts";
+import { identityStore } from "./identity.ts";
 import { SignIn } from "./SignIn.tsx";
+
+// The desk is most of the code: it is fetched beside the configuration, and while somebody signs in.
+const signedIn = import("./SignedIn.tsx");
+const SignedIn = lazy(() => signedIn.then((module) => ({ default: module.SignedIn })));
 
 const QUERIES = { retry: 2, retryDelay: 500, staleTime: 30_000, refetchOnWindowFocus: false };
 
@@ -40,39 +39,12 @@ function Start() {
     );
   }
   if (!identity) return <SignIn demo={config.data.demo} />;
-  return <SignedIn key={JSON.stringify(identity)} config={config.data} identity={identity} />;
-}
-
-function SignedIn({ config, identity }: { config: Config; identity: Identity }) {
-  const queries = useQueryClient();
-  const { client, notifications, desk } = useMemo(() => {
-    const tokens = new Tokens(identity);
-    const getToken = ({ reason }: { reason: "connect" | "reconnect" | "refresh" | "expired" }) => tokens.get(reason);
-    return {
-      client: new WebSocketClient({ url: socketUrls(config), getToken }),
-      notifications: deskNotifications({ url: config.desk, getToken }),
-      desk: {
-        config,
-        tokens,
-        signOut() {
-          queries.clear();
-          identityStore.set(null);
-        },
-      },
-    };
-  }, [config, identity, queries]);
-
-  useEffect(() => {
-    // For whoever looks into it with the browser's tools: tapewire.inspect().
-    Object.assign(globalThis, { tapewire: client });
-  }, [client]);
-
   return (
-    <DeskContext value={desk}>
-      <TapewireProvider client={client} notifications={notifications}>
-        <Layout />
-      </TapewireProvider>
-    </DeskContext>
+    <Boundary name="The desk">
+      <Suspense fallback={<Splash text="Loading…" />}>
+        <SignedIn key={JSON.stringify(identity)} config={config.data} identity={identity} />
+      </Suspense>
+    </Boundary>
   );
 }
 

@@ -13,7 +13,7 @@ export class HttpError extends Error {
 const TIMEOUT_MS = 10_000;
 
 /** Sends a request and returns its JSON; a refused token is replaced once. */
-export async function requestJson<T>(tokens: Tokens, method: "GET" | "POST" | "PUT", url: string, body?: unknown): Promise<T> {
+export async function requestJson<T>(tokens: Tokens, method: "GET" | "POST", url: string, body?: unknown): Promise<T> {
   const send = async (reason: "http" | "rejected") =>
     fetch(url, {
       method,

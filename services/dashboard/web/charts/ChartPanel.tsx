@@ -7,7 +7,7 @@ import { useAppearance } from "../app/appearance.ts";
 import { useDesk } from "../app/desk.ts";
 import { requestJson } from "../app/http.ts";
 import { Empty, Panel, Skeleton } from "../ui/Panel.tsx";
-import { useHistory } from "./history.ts";
+import { usePrices } from "./prices.ts";
 import type { Point } from "./series.ts";
 
 // A third of all code: the figures are there before it is.
@@ -18,12 +18,7 @@ interface Bar {
   readonly close: number;
 }
 
-interface PnlPoint {
-  readonly time: string;
-  readonly pnl: number;
-}
-
-const POINTS = 500; // of either record: more than the panel has pixels for at first
+const POINTS = 500; // what the market service keeps
 
 const second = (at: string) => Math.floor(Date.parse(at) / 1000);
 
@@ -42,7 +37,7 @@ export function ChartPanel({
   const { config, tokens } = useDesk();
   const { theme, palette } = useAppearance();
   const { isStale } = useWebSocketConnection();
-  const history = useHistory();
+  const prices = usePrices();
   const symbols = session?.symbols ?? [];
   const bars = useQuery({
     queryKey: ["bars", symbol],
@@ -55,17 +50,7 @@ export function ChartPanel({
     },
   });
   const sessionId = session?.sessionId ?? null;
-  const pnl = useQuery({
-    queryKey: ["pnl", sessionId],
-    enabled: sessionId !== null,
-    staleTime: Infinity,
-    queryFn: async () => {
-      const path = `/v1/sessions/${encodeURIComponent(sessionId!)}/pnl?points=${POINTS}`;
-      const { points } = await requestJson<{ points: PnlPoint[] }>(tokens, "GET", config.desk + path);
-      return points.map(({ time, pnl: value }): Point => ({ time: second(time), value }));
-    },
-  });
-  useRecordsOnReturn();
+  useBarsOnReturn();
   const decisions = useMemo(
     () => all.filter(({ sessionId, marketData }) => sessionId === session?.sessionId && marketData?.symbol === symbol),
     [all, session?.sessionId, symbol],
@@ -74,7 +59,7 @@ export function ChartPanel({
   return (
     <Panel
       title={session ? `P&L ${session.sessionId}` : "P&L"}
-      note={isStale ? <span className="text-warning">not current</span> : bars.isError || pnl.isError ? "from now on: what was before is not available" : undefined}
+      note={isStale ? <span className="text-warning">not current</span> : bars.isError ? "prices of before are not available" : undefined}
       className="min-h-56 flex-1"
       actions={
         options.length > 0 && (
@@ -102,9 +87,8 @@ export function ChartPanel({
           sessionId={sessionId}
           lossLimit={session?.lossLimit}
           symbol={symbol}
-          recordedPnl={pnl.data}
-          recordedPrices={bars.data}
-          history={history}
+          recorded={bars.data}
+          prices={prices}
           decisions={decisions}
         />
         </Suspense>
@@ -113,8 +97,8 @@ export function ChartPanel({
   );
 }
 
-/** After each reconnection, what was missed is fetched. */
-function useRecordsOnReturn(): void {
+/** After each reconnection, the bars that were missed are fetched. */
+function useBarsOnReturn(): void {
   const { client } = useTapewire();
   const queries = useQueryClient();
   useEffect(() => {
@@ -122,7 +106,7 @@ function useRecordsOnReturn(): void {
     return client.onStateChange(() => {
       const { state } = client.info;
       if (state === "connected" && was !== "connected" && was !== "connecting") {
-        for (const key of ["bars", "pnl"]) void queries.invalidateQueries({ queryKey: [key] });
+        void queries.invalidateQueries({ queryKey: ["bars"] });
       }
       was = state;
     });

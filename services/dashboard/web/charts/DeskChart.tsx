@@ -11,9 +11,10 @@ import {
   createTextWatermark,
 } from "lightweight-charts";
 import type { AutoscaleInfo, IChartApi, ISeriesApi, ISeriesMarkersPluginApi, SeriesMarker, Time, UTCTimestamp } from "lightweight-charts";
-import { useEffect, useRef } from "react";
+import { useEffect, useRef, useState } from "react";
 import { price as priced, signed, time as clock } from "../ui/format.ts";
-import type { History } from "./history.ts";
+import { PnlLine } from "./PnlLine.tsx";
+import type { Prices } from "./prices.ts";
 import { continued } from "./series.ts";
 import type { Point } from "./series.ts";
 
@@ -21,10 +22,9 @@ interface Props {
   readonly sessionId: string | null;
   readonly lossLimit: number | undefined;
   readonly symbol: string | null;
-  /** P&L and prices that this page has not seen: of before it was opened, and while it was offline. */
-  readonly recordedPnl: readonly Point[] | undefined;
-  readonly recordedPrices: readonly Point[] | undefined;
-  readonly history: History;
+  /** Prices that this page has not seen: of before it was opened, and while it was offline. */
+  readonly recorded: readonly Point[] | undefined;
+  readonly prices: Prices;
   readonly decisions: readonly AlgorithmDecision[];
 }
 
@@ -37,43 +37,31 @@ interface Drawing {
 
 const data = (points: readonly Point[]) => points.map(({ time, value }) => ({ time: time as UTCTimestamp, value }));
 
+const LIMITS = [
+  { at: 1, colour: "--critical", title: "loss limit", lineStyle: LineStyle.Solid },
+  { at: 0.9, colour: "--critical", title: "90 %", lineStyle: LineStyle.Dashed },
+  { at: 0.75, colour: "--warning", title: "75 %", lineStyle: LineStyle.Dashed },
+] as const;
+
 /** Mounted anew for another session, symbol or theme. */
-export function DeskChart({ sessionId, lossLimit, symbol, recordedPnl, recordedPrices, history, decisions }: Props) {
+export function DeskChart({ sessionId, lossLimit, symbol, recorded, prices, decisions }: Props) {
   const container = useRef<HTMLDivElement>(null);
-  const drawing = useRef<Drawing | null>(null);
+  const [drawing, setDrawing] = useState<Drawing | null>(null);
 
   useEffect(() => {
-    const drawn = draw(container.current!, symbol);
-    drawing.current = drawn;
-    const stop = history.onPoint((key, { time, value }) => {
-      const series = key === `pnl:${sessionId}` ? drawn.pnl : key === `price:${symbol}` ? drawn.price : null;
-      series?.update({ time: time as UTCTimestamp, value });
+    if (!drawing || symbol === null) return;
+    drawing.price.setData(data(continued(recorded ?? [], prices.of(symbol))));
+    return prices.onPoint((of, { time, value }) => {
+      if (of === symbol) drawing.price.update({ time: time as UTCTimestamp, value });
     });
-    return () => {
-      stop();
-      drawing.current = null;
-      drawn.chart.remove();
-    };
-  }, [history, sessionId, symbol]);
+  }, [drawing, recorded, prices, symbol]);
 
   useEffect(() => {
-    drawing.current?.pnl.setData(data(continued(recordedPnl ?? [], history.of(`pnl:${sessionId}`))));
-  }, [recordedPnl, history, sessionId, symbol]);
-
-  useEffect(() => {
-    drawing.current?.price.setData(data(continued(recordedPrices ?? [], history.of(`price:${symbol}`))));
-  }, [recordedPrices, history, sessionId, symbol]);
-
-  useEffect(() => {
-    const pnl = drawing.current?.pnl;
-    if (!pnl || !lossLimit) return;
+    if (!drawing || !lossLimit) return;
+    const { pnl } = drawing;
     pnl.applyOptions({ autoscaleInfoProvider: (scaled: Scaled) => withLimit(scaled(), lossLimit) });
     const style = getComputedStyle(document.documentElement);
-    const lines = [
-      { at: 1, colour: "--critical", title: "loss limit", lineStyle: LineStyle.Solid },
-      { at: 0.9, colour: "--critical", title: "90 %", lineStyle: LineStyle.Dashed },
-      { at: 0.75, colour: "--warning", title: "75 %", lineStyle: LineStyle.Dashed },
-    ].map(({ at, colour, title, lineStyle }) =>
+    for (const { at, colour, title, lineStyle } of LIMITS) {
       pnl.createPriceLine({
         price: -lossLimit * at,
         color: style.getPropertyValue(colour),
@@ -81,24 +69,36 @@ export function DeskChart({ sessionId, lossLimit, symbol, recordedPnl, recordedP
         lineStyle,
         axisLabelVisible: at === 1,
         title,
-      }),
-    );
+      });
+    }
     return () => {
-      if (drawing.current?.pnl === pnl) lines.forEach((line) => pnl.removePriceLine(line));
+      for (const line of pnl.priceLines()) pnl.removePriceLine(line);
     };
-  }, [lossLimit, history, sessionId, symbol]);
+  }, [drawing, lossLimit]);
 
   useEffect(() => {
+    if (!drawing) return;
     const style = getComputedStyle(document.documentElement);
     const marks = decisions
       .filter(({ decision }) => decision !== "hold")
       .map((decision) => marker(decision, style))
       .sort((a, b) => Number(a.time) - Number(b.time));
-    drawing.current?.markers.setMarkers(marks);
-  }, [decisions, history, sessionId, symbol]);
+    drawing.markers.setMarkers(marks);
+  }, [drawing, decisions]);
+
+  // Last, so that the others have let go of the chart before it is removed.
+  useEffect(() => {
+    const drawn = draw(container.current!, symbol);
+    setDrawing(drawn);
+    return () => {
+      setDrawing(null);
+      drawn.chart.remove();
+    };
+  }, [symbol]);
 
   return (
     <div className="relative min-h-0 flex-1">
+      {drawing && sessionId !== null && <PnlLine sessionId={sessionId} series={drawing.pnl} />}
       <div ref={container} className="absolute inset-0" data-testid="chart" />
       <p className="sr-only">
         Chart of profit and loss{sessionId ? ` of session ${sessionId}` : ""}

@@ -1,6 +1,5 @@
 import type { AlgorithmDecision } from "@tapewire/client";
-import { useAlgorithmDecisions } from "@tapewire/client/react";
-import { memo, useMemo, useState } from "react";
+import { memo, useState } from "react";
 import { price, time } from "../ui/format.ts";
 import { Empty, Panel, Skeleton } from "../ui/Panel.tsx";
 
@@ -12,18 +11,6 @@ const ACTIONS: Record<AlgorithmDecision["decision"], { label: string; look: stri
   hold: { label: "Hold", look: "bg-raised text-muted" },
   close_position: { label: "Close", look: "bg-warning/8 text-warning" },
 };
-
-/** Live and earlier decisions, each once, newest first. Pure. */
-export function joined(live: readonly AlgorithmDecision[], earlier: readonly AlgorithmDecision[]): AlgorithmDecision[] {
-  const byId = new Map([...earlier, ...live].map((decision) => [decision.id, decision]));
-  return [...byId.values()].sort((a, b) => Date.parse(b.timestamp) - Date.parse(a.timestamp));
-}
-
-/** What happened since the page was opened, and what the desk knew before. */
-export function useDecisions(earlier: readonly AlgorithmDecision[]): readonly AlgorithmDecision[] {
-  const live = useAlgorithmDecisions();
-  return useMemo(() => joined(live, earlier), [live, earlier]);
-}
 
 export function DecisionFeed({ decisions: all, isLoading }: { decisions: readonly AlgorithmDecision[]; isLoading: boolean }) {
   const [tradesOnly, setTradesOnly] = useState(false);

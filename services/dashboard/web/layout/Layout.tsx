@@ -1,5 +1,6 @@
 /** The desk: what stands where. */
 
+import { useAlgorithmDecisions } from "@tapewire/client/react";
 import { useState } from "react";
 import { Toaster } from "sonner";
 import { AlertPanel } from "../alerts/AlertPanel.tsx";
@@ -7,7 +8,7 @@ import { CriticalAlerts } from "../alerts/CriticalAlerts.tsx";
 import { useToasts } from "../alerts/toasts.ts";
 import { useAppearance } from "../app/appearance.ts";
 import { ChartPanel } from "../charts/ChartPanel.tsx";
-import { DecisionFeed, useDecisions } from "../decisions/DecisionFeed.tsx";
+import { DecisionFeed } from "../decisions/DecisionFeed.tsx";
 import { QuotePanel } from "../quotes/QuotePanel.tsx";
 import { SessionList } from "../sessions/SessionList.tsx";
 import { useSessions } from "../sessions/useSessions.ts";
@@ -26,8 +27,8 @@ const TOAST = {
 
 export function Layout() {
   const { theme } = useAppearance();
-  const { sessions, decisions: earlier, isLoading, error } = useSessions();
-  const decisions = useDecisions(earlier);
+  const { sessions, isLoading, error } = useSessions();
+  const decisions = useAlgorithmDecisions();
   const [chosen, setChosen] = useState<string | null>(null);
   const [symbol, setSymbol] = useState<string | null>(null);
   useToasts();

@@ -1,8 +1,7 @@
-import { useWebSocketConnection } from "@tapewire/client/react";
+import { useAccount, useWebSocketConnection } from "@tapewire/client/react";
 import type { Session } from "@tapewire/client/react";
 import { StopButton } from "../stop/StopButton.tsx";
 import { ProfitLoss } from "../ui/Figure.tsx";
-import { useAccount } from "../account/account.ts";
 import { amount, duration, time } from "../ui/format.ts";
 import { Logo } from "../ui/icons.tsx";
 import { useNow } from "../ui/useNow.ts";
@@ -11,7 +10,7 @@ import { Menu } from "./Menu.tsx";
 
 export function TopBar({ sessions }: { sessions: readonly Session[] }) {
   const { isStale, lastEventAt } = useWebSocketConnection();
-  const { equity, dayPnL } = useAccount(sessions);
+  const { equity, dayPnL } = useAccount();
   const now = useNow();
   return (
     <header className="bg-panel border-line sticky top-0 z-20 flex flex-wrap items-center gap-x-3 gap-y-2 border-b px-3 py-2 sm:gap-x-4 lg:h-12 lg:flex-nowrap lg:py-0">
@@ -27,10 +26,10 @@ export function TopBar({ sessions }: { sessions: readonly Session[] }) {
           </div>
         )}
         <Figure label="Equity">
-          <span data-testid="equity" className={`tabular-nums ${isStale ? "text-muted" : "text-strong"}`}>{amount(equity)}</span>
+          <span data-testid="equity" className={`tabular-nums ${isStale ? "text-muted" : "text-strong"}`}>{amount(equity ?? undefined)}</span>
         </Figure>
         <Figure label="Day P&L">
-          <ProfitLoss value={dayPnL} stale={isStale} />
+          <ProfitLoss value={dayPnL ?? undefined} stale={isStale} />
         </Figure>
         <Clock />
       </dl>

@@ -1,4 +1,4 @@
-import type { Preferences } from "@tapewire/client";
+import type { Preferences, PreferencesChange } from "@tapewire/client/react";
 import { CONTROL, Row, Section, Select } from "./fields.tsx";
 
 type Levels = Preferences["minimumLevels"];
@@ -32,9 +32,21 @@ const RATES = [
 
 const HERE = Intl.DateTimeFormat().resolvedOptions().timeZone;
 
-export function NotificationFields({ value, onChange }: { value: Preferences; onChange: (change: Partial<Preferences>) => void }) {
-  const { minimumLevels, muted, quietHours, marketDataRate } = value;
-  const quiet = (change: Partial<Preferences["quietHours"]>) => onChange({ quietHours: { ...quietHours, ...change } });
+/** `onChange` gets what changed, whole for each field. */
+export function NotificationFields({
+  kept,
+  draft,
+  onChange,
+}: {
+  kept: Preferences;
+  draft: PreferencesChange;
+  onChange: (change: PreferencesChange) => void;
+}) {
+  const minimumLevels = { ...kept.minimumLevels, ...draft.minimumLevels };
+  const muted = draft.muted ?? kept.muted;
+  const quietHours = { ...kept.quietHours, ...draft.quietHours };
+  const marketDataRate = draft.marketDataRate === undefined ? kept.marketDataRate : draft.marketDataRate;
+  const quiet = (change: PreferencesChange["quietHours"]) => onChange({ quietHours: { ...draft.quietHours, ...change } });
   const zones = [...new Set([quietHours.timeZone, HERE, "UTC"])];
   const rate = marketDataRate === undefined || marketDataRate === null ? "" : String(marketDataRate);
   const rates = RATES.some(([option]) => option === rate) ? RATES : [...RATES, [rate, `${rate} a second`] as const];
@@ -46,7 +58,7 @@ export function NotificationFields({ value, onChange }: { value: Preferences; on
             <Select
               value={minimumLevels[type]}
               options={LEVELS}
-              onChange={(level) => onChange({ minimumLevels: { ...minimumLevels, [type]: level } })}
+              onChange={(level) => onChange({ minimumLevels: { ...draft.minimumLevels, [type]: level } })}
             />
           </Row>
         ))}
@@ -90,7 +102,7 @@ export function NotificationFields({ value, onChange }: { value: Preferences; on
       </Section>
       <Section title="Quotes">
         <Row label="Updates of a symbol">
-          <Select<string> value={rate} options={rates} onChange={(chosen) => onChange({ marketDataRate: (chosen === "" ? null : Number(chosen)) as number })} />
+          <Select<string> value={rate} options={rates} onChange={(chosen) => onChange({ marketDataRate: chosen === "" ? null : Number(chosen) })} />
         </Row>
       </Section>
     </>

@@ -1,8 +1,8 @@
 /** What may interrupt, when, how often quotes come; and how this device shows it all. */
 
 import * as Dialog from "@radix-ui/react-dialog";
-import type { Preferences } from "@tapewire/client";
-import { useWebSocketConnection } from "@tapewire/client/react";
+import { useNotificationPreferences, useWebSocketConnection } from "@tapewire/client/react";
+import type { PreferencesChange } from "@tapewire/client/react";
 import { useState } from "react";
 import { Button } from "../ui/Button.tsx";
 import { announce } from "../ui/live.tsx";
@@ -10,7 +10,6 @@ import { Skeleton } from "../ui/Panel.tsx";
 import { AppearanceFields } from "./AppearanceFields.tsx";
 import { Section } from "./fields.tsx";
 import { NotificationFields } from "./NotificationFields.tsx";
-import { usePreferences } from "./preferences.ts";
 
 export function PreferencesDialog({ open, onOpenChange }: { open: boolean; onOpenChange: (open: boolean) => void }) {
   return (
@@ -30,35 +29,34 @@ export function PreferencesDialog({ open, onOpenChange }: { open: boolean; onOpe
 }
 
 function Body({ onDone }: { onDone: () => void }) {
-  const { preferences, error, retry, save } = usePreferences();
+  const { preferences, error, refresh, save, isSaving } = useNotificationPreferences();
   const { isStale } = useWebSocketConnection();
-  const [draft, setDraft] = useState<Preferences | null>(null);
-  const [outcome, setOutcome] = useState<"idle" | "saving" | Error>("idle");
-  const shown = draft ?? preferences;
+  // Only what was changed here: what is changed elsewhere meanwhile stays.
+  const [draft, setDraft] = useState<PreferencesChange | null>(null);
+  const [failure, setFailure] = useState<Error | null>(null);
 
   const submit = async (event: React.FormEvent) => {
     event.preventDefault();
-    if (!draft) return onDone();
-    if (isStale) return;
-    setOutcome("saving");
+    if (!draft || isStale) return;
+    setFailure(null);
     try {
       await save(draft);
       announce("Preferences saved.");
       onDone();
-    } catch (failure) {
-      setOutcome(failure instanceof Error ? failure : new Error(String(failure)));
+    } catch (thrown) {
+      setFailure(thrown instanceof Error ? thrown : new Error(String(thrown)));
     }
   };
 
   return (
     <form onSubmit={(event) => void submit(event)} className="flex min-h-0 flex-col">
       <div className="min-h-0 flex-1 overflow-y-auto px-5">
-        {shown ? (
-          <NotificationFields value={shown} onChange={(change) => setDraft({ ...shown, ...change })} />
+        {preferences ? (
+          <NotificationFields kept={preferences} draft={draft ?? {}} onChange={(change) => setDraft({ ...draft, ...change })} />
         ) : error ? (
           <div role="alert" className="bg-raised my-4 flex items-center justify-between gap-3 rounded p-3">
             <span>{`What notifies you could not be loaded: ${error.message}`}</span>
-            <Button size="sm" onClick={retry}>
+            <Button size="sm" onClick={() => void refresh()}>
               Try again
             </Button>
           </div>
@@ -71,13 +69,13 @@ function Body({ onDone }: { onDone: () => void }) {
       </div>
       <div className="border-line flex flex-wrap items-center justify-end gap-2 border-t px-5 py-3">
         <p role="status" className="text-warning mr-auto text-xs">
-          {outcome instanceof Error ? `Not saved: ${outcome.message}` : draft && isStale ? "There is no connection: nothing can be saved now." : ""}
+          {failure ? `Not saved: ${failure.message}` : draft && isStale ? "There is no connection: nothing can be saved now." : ""}
         </p>
         <Dialog.Close asChild>
           <Button kind="quiet">{draft ? "Cancel" : "Close"}</Button>
         </Dialog.Close>
-        <Button type="submit" kind="primary" disabled={!draft || isStale || outcome === "saving"}>
-          {outcome === "saving" ? "Saving…" : "Save"}
+        <Button type="submit" kind="primary" disabled={!draft || isStale || isSaving}>
+          {isSaving ? "Saving…" : "Save"}
         </Button>
       </div>
     </form>

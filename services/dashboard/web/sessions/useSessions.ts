@@ -1,6 +1,5 @@
 /** Sessions: what the desk knew when we sat down, and what has happened since. */
 
-import type { AlgorithmDecision } from "@tapewire/client";
 import { useRealTimeSessions, useTapewire } from "@tapewire/client/react";
 import type { Session } from "@tapewire/client/react";
 import { useQuery, useQueryClient } from "@tanstack/react-query";
@@ -14,7 +13,6 @@ interface Told {
   readonly userId: string;
   readonly sessionId: string;
   readonly status: Session["status"];
-  readonly lastDecisions?: readonly AlgorithmDecision[];
   readonly [field: string]: unknown;
 }
 
@@ -53,7 +51,7 @@ export function useSessions() {
   const queries = useQueryClient();
   const { data, isPending, error } = useQuery({
     queryKey: ["sessions"],
-    queryFn: () => requestJson<{ sessions: Told[] }>(tokens, "GET", `${config.desk}/v1/sessions?last=50`),
+    queryFn: () => requestJson<{ sessions: Told[] }>(tokens, "GET", `${config.desk}/v1/sessions?last=0`),
     refetchInterval: ({ state }) => {
       const known = new Set(state.data?.sessions.filter(({ startedAt }) => startedAt).map(({ sessionId }) => sessionId));
       const missing = live.some(({ sessionId, startedAt }) => !startedAt && !known.has(sessionId));
@@ -69,6 +67,5 @@ export function useSessions() {
   }, [client, queries]);
 
   const sessions = useMemo(() => merged(told ?? [], live), [told, live]);
-  const decisions = useMemo(() => (told ?? []).flatMap(({ lastDecisions }) => lastDecisions ?? []), [told]);
-  return { sessions, decisions, isLoading: isPending && live.length === 0, error };
+  return { sessions, isLoading: isPending && live.length === 0, error };
 }

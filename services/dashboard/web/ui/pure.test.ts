@@ -2,9 +2,7 @@ import type { ConnectionInfo } from "@tapewire/client";
 import { describe, expect, it } from "vitest";
 import { add, continued } from "../charts/series.ts";
 import type { Point } from "../charts/series.ts";
-import { joined } from "../decisions/DecisionFeed.tsx";
 import { look } from "../layout/ConnectionPill.tsx";
-import { totals } from "../account/account.ts";
 import { merged } from "../sessions/useSessions.ts";
 import { ago, duration, moment, price, signed, signedPercent } from "./format.ts";
 
@@ -69,23 +67,6 @@ describe("sessions", () => {
     expect(sessions.map(({ sessionId }) => sessionId)).toEqual(["s-17", "old"]);
     expect(sessions[0]).toMatchObject({ lossLimit: 1200, data: { currentPnL: 2 } });
     expect(sessions[0]).not.toHaveProperty("reason");
-  });
-
-  it("add_up_to_running_equity_and_todays_result", () => {
-    const today = Date.parse("2026-01-05T00:00:00Z");
-    const session = (sessionId: string, status: "active" | "completed", startedAt: string, currentPnL: number) => ({ ...told, sessionId, status, startedAt, data: { currentPnL, equity: 1000 + currentPnL } });
-    expect(
-      totals([session("a", "active", "2026-01-05T09:00:00Z", 10), session("b", "completed", "2026-01-05T08:00:00Z", -30), session("c", "completed", "2026-01-04T08:00:00Z", 500)], today),
-    ).toEqual({ equity: 1010, dayPnL: -20 });
-    expect(totals([], today)).toEqual({ equity: undefined, dayPnL: undefined });
-  });
-});
-
-describe("decisions", () => {
-  it("are_shown_once_newest_first", () => {
-    const decision = (id: string, timestamp: string) => ({ id, timestamp }) as never;
-    const list = joined([decision("b", "2026-01-05T14:30:01.500Z")], [decision("b", "2026-01-05T14:30:01.500Z"), decision("a", "2026-01-05T14:30:01Z")]);
-    expect(list.map(({ id }) => id)).toEqual(["b", "a"]);
   });
 });
 
