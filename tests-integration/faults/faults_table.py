@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from random import Random
 from resource import RLIMIT_FSIZE
 from signal import SIGCONT, SIGKILL, SIGSTOP, SIGTERM
@@ -42,10 +42,6 @@ class Fault:
     times: int = 4
     apart_s: float = 3.0
     setting: Setting = lambda world: nullcontext()
-
-    def once(self) -> "Fault":
-        """Return it with a single strike."""
-        return replace(self, times=1)
 
 
 def _signal(number: int, *nodes: str) -> Strike:
@@ -203,7 +199,28 @@ CLUSTER_FAULTS = (
     Fault("client sockets cut", _cut_sockets, times=6, apart_s=1.0),
 )
 
-SHORT = ("edge kill -9", "ingest kill -9", "edge SIGTERM", "desk SIGTERM", "client sockets cut")
+MEDLEY = (
+    ("edge kill -9", "client sockets cut", "users never seen"),
+    ("ingest kill -9", "reconnecting every 50 ms"),
+    ("edge SIGTERM", "client process kill -9"),
+    ("desk SIGTERM", "risk or market kill -9"),
+    ("memory alarm",),
+    ("broker kill -9", "client sockets cut"),
+)
+"""One fault of most kinds; those of a line strike together."""
+
+
+async def _several(world: World, rng: Random, _: Any) -> None:
+    for names in MEDLEY:
+        await asyncio.gather(*(_once(world, rng, named(name)) for name in names))
+
+
+async def _once(world: World, rng: Random, fault: Fault) -> None:
+    async with fault.setting(world) as setting:
+        await fault.strike(world, rng, setting)
+
+
+SHORT = Fault("one of most kinds", _several, times=1)
 
 
 def named(name: str) -> Fault:
@@ -212,7 +229,7 @@ def named(name: str) -> Fault:
     Raises:
         Absent: there is none.
     """
-    for fault in (*FAULTS, *CLUSTER_FAULTS):
+    for fault in (*FAULTS, *CLUSTER_FAULTS, SHORT):
         if fault.name == name:
             return fault
     raise Absent(f"no such fault: {name!r}")

@@ -119,6 +119,10 @@ class World:
             client.welcome = await client.next("welcome")  # type: ignore[attr-defined]
         return client
 
+    def token(self, user: str, **claims: Any) -> str:
+        """A token that edges accept."""
+        return mint(SECRET, user, **claims)
+
     async def open(self, edge: Edge, **options: Any) -> Client:
         """A connection that has said nothing yet."""
         opened = await connect(edge.ws, **options)

@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 
+import httpx
 import pytest
 
 
@@ -220,3 +221,26 @@ async def test_user_comes_back_although_the_tray_was_not_given_back_as_it_should
         await world.until(lambda: not list(edge.app.state.lines))
     back = await world.client(edge)
     assert await back.ids(3) == raised
+
+
+async def test_operator_disconnects_a_user_on_every_edge_or_one_connection_of_theirs(world):
+    first, second = await world.edge(), await world.edge()
+    operator = {"Authorization": f"Bearer {world.token('olga', scopes=['admin'])}"}
+    here, there = await world.client(first), await world.client(second)
+    other = await world.client(second, "bob")
+    async with httpx.AsyncClient(base_url=first.http, headers=operator) as http:
+
+        async def disconnect(**whom):
+            return await http.post("/v1/connections/disconnect", json=whom)
+
+        one = await disconnect(userId="alice", connectionId=there.welcome["connectionId"])
+        assert (one.status_code, one.json()) == (202, {"here": 0})
+        assert await there.closed() == 4503
+        assert (await disconnect(userId="alice")).json() == {"here": 1}
+        assert await here.closed() == 4503
+        await other.round_trip()
+        assert (await disconnect(userId="alice", all=True)).status_code == 422
+    trader = {"Authorization": f"Bearer {world.token('alice')}"}
+    async with httpx.AsyncClient(base_url=first.http, headers=trader) as http:
+        refused = await http.post("/v1/connections/disconnect", json={"userId": "bob"})
+        assert refused.status_code == 403

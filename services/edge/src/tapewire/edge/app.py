@@ -1,11 +1,14 @@
 """The edge, composed."""
 
+import os
+from pathlib import Path
+
 from fastapi import FastAPI
 from starlette.routing import WebSocketRoute
 
 from tapewire.auth import AuthSettings, Verifier
 from tapewire.broker import Caller, Publisher
-from tapewire.edge import commands, requests
+from tapewire.edge import commands, operators, requests
 from tapewire.edge.admin import Admin
 from tapewire.edge.audience import Audience
 from tapewire.edge.clock import Clock
@@ -26,10 +29,12 @@ from tapewire.edge.node import Node
 from tapewire.edge.office import Office
 from tapewire.edge.relay import Relays
 from tapewire.edge.settings import EdgeSettings
+from tapewire.edge.siblings import Siblings
 from tapewire.edge.snapshots import Snapshots
 from tapewire.edge.subscribing import Subscribing
 from tapewire.edge.subscriptions import Subscriptions
 from tapewire.edge.tasks import Tasks
+from tapewire.edge.workers import SIBLINGS, WORKER
 from tapewire.service import create_app
 
 DESCRIPTION = (
@@ -77,6 +82,7 @@ def build(settings: EdgeSettings, auth: AuthSettings) -> FastAPI:
         tasks=tasks,
         clock=clock,
         on_ghost=lambda user, client: mailboxes.replaced(user, client),
+        on_hang_up=lambda user, connection: mailboxes.hang_up(user, connection),
         ack_deadline_s=settings.edge_ack_deadline_s,
         requeue_after_s=settings.edge_requeue_after_s,
     )
@@ -126,11 +132,13 @@ def build(settings: EdgeSettings, auth: AuthSettings) -> FastAPI:
         settings, gate=gate, verifier=verifier, clock=clock, forwarding=forwarding
     )
     forwarding.on_asked = fallbacks.answer
+    siblings = _siblings()
     app = create_app(
         settings,
         service="edge",
         # Drained in reverse: the gate closes connections, then the office waits for the lines.
         components=[
+            *([] if siblings is None else [siblings]),
             clock,
             links,
             node,
@@ -140,13 +148,16 @@ def build(settings: EdgeSettings, auth: AuthSettings) -> FastAPI:
             Figures(tally, gate=gate, lines=lines, mailboxes=mailboxes, relays=relays, clock=clock),
             gate,
         ],
-        routers=[commands.router, requests.router],
+        routers=[commands.router, requests.router, operators.router],
         title="Tapewire edge",
         description=DESCRIPTION,
     )
+    if siblings is not None:
+        app.state.gather = siblings.exposition
     app.state.verifier = verifier
     app.state.commands = asked
     app.state.mailboxes = mailboxes
+    app.state.relays = relays
     app.state.lines = lines
     app.state.gate = gate
     app.state.fallbacks = fallbacks
@@ -154,6 +165,12 @@ def build(settings: EdgeSettings, auth: AuthSettings) -> FastAPI:
     app.state.links = links
     app.router.routes.append(WebSocketRoute("/ws", gate))
     return app
+
+
+def _siblings() -> Siblings | None:
+    """Return where this worker meets the others, or None when it is the only one."""
+    directory, number = os.environ.get(SIBLINGS), os.environ.get(WORKER)
+    return None if directory is None or number is None else Siblings(Path(directory), int(number))
 
 
 def server_options(settings: EdgeSettings) -> dict[str, object]:

@@ -21,6 +21,7 @@ class Letters:
         find: returns the line of a queue's name.
         perform: carries out what a tray decided.
         on_ghost: called with a user's and a client's word when that client connected elsewhere.
+        on_hang_up: called with a user's word and a connection's id, or none, that are to go.
     """
 
     def __init__(
@@ -32,6 +33,7 @@ class Letters:
         find: Callable[[str], Line | None],
         perform: Callable[[Line, list[Effect]], None],
         on_ghost: Callable[[str, str], None],
+        on_hang_up: Callable[[str, str], object],
     ) -> None:
         self._relays = relays
         self._node = node
@@ -39,6 +41,7 @@ class Letters:
         self._find = find
         self._perform = perform
         self._on_ghost = on_ghost
+        self._on_hang_up = on_hang_up
         self.copies_in = 0
 
     def announce(self, line: Line, client: str | None = None) -> None:
@@ -72,6 +75,9 @@ class Letters:
     def read(self, note: Note) -> None:
         """Take what another edge said."""
         if note.node == self._node or note.to not in ("", self._node):
+            return
+        if note.word == "hang_up":
+            self._on_hang_up(note.user, note.client)
             return
         if note.word == "opened" and note.client:
             self._on_ghost(note.user, note.client)

@@ -16,6 +16,7 @@ from opentelemetry.trace import SpanKind
 from pydantic_core import from_json
 
 from tapewire.broker import CONNECTION_ERRORS, BrokerError, Link, full_jitter
+from tapewire.broker.figures import REDELIVERED
 from tapewire.broker.topology import INBOX_WINDOW, RECENT_KEPT, Queue
 from tapewire.contracts import new_id
 from tapewire.contracts.frames import CloseCode
@@ -56,6 +57,8 @@ RECENT_PREFETCH: Final = 512
 
 EXPECTED: Final = (*CONNECTION_ERRORS, BrokerError)
 
+_FAMILY: Final = {Kind.INBOX: "inbox", Kind.RECENT: "recent"}  # a user's id is no attribute
+
 
 class Lines:
     """Every line of this edge, by queue name."""
@@ -71,6 +74,7 @@ class Lines:
         tasks: Tasks,
         clock: Clock,
         on_ghost: Callable[[str, str], None],
+        on_hang_up: Callable[[str, str], object],
         ack_deadline_s: float,
         requeue_after_s: float,
     ) -> None:
@@ -90,7 +94,13 @@ class Lines:
         self._settled = metrics.histogram(metrics.SETTLE_LATENCY)
         self.resent = 0
         self.letters = Letters(
-            relays, node_name, clock, find=self._lines.get, perform=self.perform, on_ghost=on_ghost
+            relays,
+            node_name,
+            clock,
+            find=self._lines.get,
+            perform=self.perform,
+            on_ghost=on_ghost,
+            on_hang_up=on_hang_up,
         )
         self._handover = Handover(admins, clock)
         node.on_up.append(self._announce)
@@ -279,6 +289,8 @@ class Lines:
             redelivered=bool(message.redelivered),
             trace=str(headers.get("traceparent") or "") if line.kind is Kind.INBOX else "",
         )
+        if message.redelivered:
+            REDELIVERED.add(1, {"queue": _FAMILY[line.kind]})
         tag = message.delivery_tag
         assert tag is not None
         with _traced("deliver", parcel.trace):

@@ -173,6 +173,17 @@ class Mailboxes:
         if ghost is not None:
             ghost.close(CloseCode.REPLACED)
 
+    def hang_up(self, user_word: str, connection_id: str) -> int:
+        """Close a user's connections, or the one of that id, for an operator; return how many."""
+        found = [
+            connection
+            for connection in self._users.get(user_word, ())
+            if connection_id in ("", connection.id) and not connection.closed
+        ]
+        for connection in found:
+            connection.close(CloseCode.DISCONNECTED_BY_OPERATOR)
+        return len(found)
+
     # What clients say
 
     def ack(self, connection: Connection, ids: Iterable[str], up_to: str | None) -> None:

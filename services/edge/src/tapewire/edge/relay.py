@@ -8,6 +8,7 @@
                                               relayed so far, up to ``at``, should be there
     <user>.acked    tray                      these ids (the body, JSON) were acknowledged here
     <user>.closed   tray                      this tray is closed here
+    <user>.hang_up  client                    an operator wants this connection closed, or all
     <user>.asked    trays                     an operator looks: who holds messages of one, answer
 
 All of one edge are published on one AMQP channel, in order, without confirms: whatever is lost here
@@ -134,6 +135,10 @@ class Relays:
     def acked(self, user: str, tray: str, ids: tuple[str, ...]) -> None:
         """Say what was acknowledged here."""
         self._put(user, "acked", [tray], json.dumps(ids).encode())
+
+    def hang_up(self, user: str, connection_id: str) -> None:
+        """Have the other edges close a user's connections, or the one of that id."""
+        self._put(user, "hang_up", (), client=connection_id)
 
     def copy(
         self,
