@@ -104,6 +104,10 @@ lock: dev ## Write the lock files anew from pyproject.toml; UPGRADE=1 takes the 
 	$(UV_COMPILE) $(if $(UPGRADE),--upgrade) --group bench -c requirements-dev.lock -o requirements-bench.lock pyproject.toml
 	$(UV_COMPILE) $(if $(UPGRADE),--upgrade) --group setup -o requirements-setup.lock
 
+.PHONY: screenshots
+screenshots: dev ## Take docs/screenshots anew: every state of the dashboard; ARGS="--only offline,stale"
+	PYTHONPATH=tests-integration $(BIN)/python -m browser.gallery $(ARGS)
+
 .PHONY: clean
 clean: stop ## Stop the fleet and remove everything that was made: environments, data, caches
 	rm -rf .venv .run node_modules .ruff_cache .pytest_cache .hypothesis .import_linter_cache test-results

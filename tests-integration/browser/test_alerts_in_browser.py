@@ -1,9 +1,9 @@
 """A critical alert cannot be missed: not offline, not by a reload, not on another device."""
 
+import re
+
 from plain import alert, publish
 from playwright.async_api import expect
-
-import re
 
 from browser.desk import PATIENCE_MS
 

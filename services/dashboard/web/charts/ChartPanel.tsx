@@ -20,6 +20,8 @@ interface Bar {
 
 const POINTS = 500; // what the market service keeps
 
+const TODAY_MS = 12 * 3600_000; // older bars are another day's, or of a record that is played again
+
 const second = (at: string) => Math.floor(Date.parse(at) / 1000);
 
 /** P&L of a session over the price of a symbol, with limits and decisions. */
@@ -46,7 +48,8 @@ export function ChartPanel({
     queryFn: async () => {
       const path = `/v1/bars/${encodeURIComponent(symbol!)}?interval=1s&limit=${POINTS}`;
       const found = await requestJson<Bar[]>(tokens, "GET", config.market + path);
-      return found.map(({ at, close }): Point => ({ time: second(at), value: close }));
+      const since = Date.now() - TODAY_MS;
+      return found.filter(({ at }) => Date.parse(at) > since).map(({ at, close }): Point => ({ time: second(at), value: close }));
     },
   });
   const sessionId = session?.sessionId ?? null;

@@ -34,8 +34,9 @@ export function usePrices(): Prices {
   const [prices] = useState(() => new Prices());
   useEffect(
     () =>
-      client.onMessage("market_data", ({ symbol, asOf, timestamp, last }) => {
-        prices.add(symbol, Date.parse(asOf ?? timestamp), last);
+      // By our time, not the venue's: recorded prices that are played again belong beside today's P&L.
+      client.onMessage("market_data", ({ symbol, timestamp, last }) => {
+        prices.add(symbol, Date.parse(timestamp), last);
       }),
     [client, prices],
   );

@@ -18,12 +18,17 @@ def write(folder: Path, text: str) -> Path:
     return path
 
 
-def test_real_monthly_prices_are_read_in_order_of_time():
-    ticks = read_ticks(FOLDER / "stocks.csv")
+EXAMPLE = Path(__file__).resolve().parents[4] / "examples" / "prices" / "stocks-2000-2010.csv"
+
+
+@pytest.mark.parametrize("path", [FOLDER / "stocks.csv", EXAMPLE], ids=["source", "example"])
+def test_real_monthly_prices_are_read_in_order_of_time(path):
+    ticks = read_ticks(path)
     assert {tick.symbol for tick in ticks} == {"MSFT", "AMZN", "IBM", "GOOG", "AAPL"}
     assert len(ticks) == 560
     assert [t.at for t in ticks] == sorted(t.at for t in ticks)
-    assert (ticks[0].at, ticks[0].last) == (datetime(2000, 1, 1, tzinfo=UTC), 39.81)
+    first = {tick.symbol: (tick.at, tick.last) for tick in reversed(ticks)}
+    assert first["MSFT"] == (datetime(2000, 1, 1, tzinfo=UTC), 39.81)
 
 
 def test_real_bars_become_four_ticks_that_stay_within_them(tmp_path):

@@ -44,6 +44,16 @@ ChosenEngine = Annotated[
 Demo = Annotated[
     bool, typer.Option("--demo/--no-demo", help="A simulated market and a strategy on it.")
 ]
+Replay = Annotated[
+    Path | None,
+    typer.Option(
+        "--replay",
+        exists=True,
+        dir_okay=False,
+        help="Recorded prices, CSV or Parquet, instead of simulated ones. "
+        "TAPEWIRE_MARKET_REPLAY_SPEED=60 plays an hour in a minute.",
+    ),
+]
 Detach = Annotated[
     bool | None,
     typer.Option(
@@ -60,6 +70,7 @@ def up(
     edges: Edges = None,
     engine: ChosenEngine = None,
     demo: Demo = True,
+    replay: Replay = None,
     detach: Detach = None,
     run_dir: RunDir = None,
     as_json: Json = False,
@@ -80,7 +91,7 @@ def up(
         compose.refuse_second(where)
         chosen = engines.choose(engine)
         edges = edges or (compose.EDGES if chosen == "compose" else 1)
-        options = Options(where, edges=edges, demo=demo, watch=watch)
+        options = Options(where, edges=edges, demo=demo, replay=replay, watch=watch)
         if chosen == "compose":
             compose.start(options, quiet=as_json)
         else:

@@ -90,9 +90,21 @@ def _up(options: Options, port: int, *, output: int) -> None:
         _compose(
             ["up", "--detach", *arguments],
             timeout_s=START_TIMEOUT_S,
-            environment={"TAPEWIRE_PORT": str(port)},
+            environment={"TAPEWIRE_PORT": str(port)} | _prices(options),
             output=output,
         )
+
+
+def _prices(options: Options) -> dict[str, str]:
+    """Where docker-compose.yml finds recorded prices."""
+    if options.replay is None:
+        return {}
+    file = options.replay.resolve()
+    return {
+        "TAPEWIRE_PRICES": str(file.parent),
+        "TAPEWIRE_MARKET_FEEDS": "producers,replay",
+        "TAPEWIRE_MARKET_REPLAY_FILE": f"/prices/{file.name}",
+    }
 
 
 def _fleet(options: Options, port: int) -> Fleet:

@@ -16,12 +16,14 @@ class Options:
         run_dir: everything that the fleet writes is below it.
         edges: edge processes.
         demo: simulated market, a strategy that trades on it, tokens for whoever asks.
+        replay: recorded prices that the market plays, instead of simulated ones.
         watch: pid of a process whose end is the fleet's, too; None: it runs until it is told.
     """
 
     run_dir: Path
     edges: int = 1
     demo: bool = True
+    replay: Path | None = None
     watch: int | None = None
 
     @property

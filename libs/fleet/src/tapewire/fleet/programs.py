@@ -129,6 +129,7 @@ def _of_each(options: Options, urls: Urls) -> dict[str, dict[str, str]]:
     """What one service is told and the others are not, by module."""
     return {
         "risk": {"TAPEWIRE_RISK_STOP_MODE": "halt"} if options.demo else {},
+        "market": _prices(options),
         "dashboard": {
             "TAPEWIRE_DEMO": "1" if options.demo else "0",
             "TAPEWIRE_DASHBOARD_EDGE_URLS": ",".join(urls.edge),
@@ -137,6 +138,16 @@ def _of_each(options: Options, urls: Urls) -> dict[str, dict[str, str]]:
             "TAPEWIRE_DASHBOARD_RISK_URL": urls.risk,
             "TAPEWIRE_DASHBOARD_MARKET_URL": urls.market,
         },
+    }
+
+
+def _prices(options: Options) -> dict[str, str]:
+    """What the market is told to play; its speed and the like are inherited."""
+    if options.replay is None:
+        return {}
+    return {
+        "TAPEWIRE_MARKET_FEEDS": "producers,replay",
+        "TAPEWIRE_MARKET_REPLAY_FILE": str(options.replay.resolve()),
     }
 
 

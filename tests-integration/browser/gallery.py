@@ -1,0 +1,266 @@
+"""Takes `docs/screenshots`: every state of the dashboard, on a fleet started for it.
+
+PYTHONPATH=tests-integration .venv/bin/python -m browser.gallery [--only desk-dark,offline]
+"""
+
+import argparse
+import asyncio
+import json
+import tempfile
+from collections.abc import Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from engines import Fleet, start
+from playwright.async_api import Browser, expect
+
+from browser import chromium
+from browser.desk import PATIENCE_MS, ROOT, Desk
+from browser.story import Story
+
+SHOTS = ROOT / "docs" / "screenshots"
+WIDE = {"width": 1440, "height": 900}
+TABLET = {"width": 1024, "height": 768}
+PHONE = {"width": 390, "height": 844}
+USER = "alice"
+MAX_BYTES = 200_000
+
+Scene = Callable[["Gallery"], Awaitable[None]]
+SCENES: dict[str, Scene] = {}
+
+
+def scene(function: Scene) -> Scene:
+    """Register a picture under its function's name."""
+    SCENES[function.__name__.replace("_", "-")] = function
+    return function
+
+
+class Gallery:
+    """The fleet, the browser, and where pictures go."""
+
+    def __init__(self, fleet: Fleet, browser: Browser, story: Story) -> None:
+        self.fleet = fleet
+        self.story = story
+        self._browser = browser
+
+    @asynccontextmanager
+    async def visitor(self, user: str = USER, *, theme: str = "dark", size: dict = WIDE):
+        """A device of its own, before its first page."""
+        context = await self._browser.new_context(viewport=size, reduced_motion="reduce")
+        looks = json.dumps({"theme": theme, "palette": "classic"})
+        await context.add_init_script(
+            f"localStorage.getItem('tapewire.appearance') ?? "
+            f"localStorage.setItem('tapewire.appearance', {json.dumps(looks)})"
+        )
+        try:
+            yield Desk(await context.new_page(), self.fleet, user)
+        finally:
+            await context.close()
+
+    @asynccontextmanager
+    async def at_the_desk(self, user: str = USER, **looks):
+        """A signed-in visitor whose figures have come and whose chart is drawn."""
+        async with self.visitor(user, **looks) as desk:
+            await desk.sign_in()
+            last = desk.quotes.first.get_by_test_id("last")
+            await expect(last).not_to_be_empty(timeout=PATIENCE_MS)
+            if user == USER:
+                await expect(desk.page.get_by_test_id("session")).to_have_count(
+                    3, timeout=PATIENCE_MS
+                )
+                canvas = desk.page.get_by_test_id("chart").locator("canvas").first
+                await expect(canvas).to_be_visible(timeout=PATIENCE_MS)
+            await desk.page.wait_for_timeout(3000)  # ages and rhythms settle; toasts of old go
+            yield desk
+
+
+async def shoot(desk: Desk, name: str, **options) -> None:
+    """Take a picture; refuse one that is too large for a repository."""
+    path = SHOTS / f"{name}.png"
+    await desk.page.screenshot(path=path, **options)
+    size = path.stat().st_size
+    print(f"{path.relative_to(ROOT)}  {size // 1000} kB", flush=True)
+    if size > MAX_BYTES:
+        raise SystemExit(f"{path} is larger than {MAX_BYTES // 1000} kB")
+
+
+@scene
+async def signed_out(gallery: Gallery) -> None:
+    async def as_the_demo(route):
+        answer = await route.fetch()
+        await route.fulfill(json=await answer.json() | {"demo": {"userId": USER}})
+
+    async with gallery.visitor() as desk:
+        await desk.page.route("**/config.json", as_the_demo)
+        await desk.open()
+        await desk.button("Sign in").wait_for()
+        await shoot(desk, "signed-out")
+
+
+@scene
+async def desk_dark(gallery: Gallery) -> None:
+    async with gallery.at_the_desk() as desk:
+        await shoot(desk, "desk-dark")
+
+
+@scene
+async def desk_light(gallery: Gallery) -> None:
+    async with gallery.at_the_desk(theme="light") as desk:
+        await shoot(desk, "desk-light")
+
+
+@scene
+async def desk_tablet(gallery: Gallery) -> None:
+    async with gallery.at_the_desk(size=TABLET) as desk:
+        await shoot(desk, "desk-tablet")
+
+
+@scene
+async def desk_phone(gallery: Gallery) -> None:
+    async with gallery.at_the_desk(size=PHONE) as desk:
+        await shoot(desk, "desk-phone", full_page=True)
+
+
+@scene
+async def empty(gallery: Gallery) -> None:
+    async with gallery.at_the_desk("nobody-yet") as desk:
+        await shoot(desk, "empty")
+
+
+@scene
+async def loading(gallery: Gallery) -> None:
+    async with gallery.visitor() as desk:
+        await desk.page.route("**/v1/sessions**", lambda route: None)
+        await desk.page.route("**/v1/notifications**", lambda route: None)
+        await desk.page.route("**/v1/quotes**", lambda route: None)
+        await desk.page.route_web_socket("**/ws**", lambda ws: None)
+        await desk.sign_in(until="connecting")
+        await desk.page.wait_for_timeout(500)
+        await shoot(desk, "loading")
+
+
+@scene
+async def desk_unavailable(gallery: Gallery) -> None:
+    async with gallery.visitor() as desk:
+        for path in ("sessions", "notifications", "account", "decisions", "bars"):
+            await desk.page.route(
+                f"**/v1/{path}**",
+                lambda route: route.fulfill(status=503, json={"message": "The database is away."}),
+            )
+        await desk.sign_in()
+        await desk.page.wait_for_timeout(6000)  # after the last of its tries
+        await shoot(desk, "desk-unavailable")
+
+
+@scene
+async def error(gallery: Gallery) -> None:
+    async with gallery.visitor() as desk:
+        await desk.page.route("**/config.json", lambda route: route.fulfill(status=502))
+        await desk.open()
+        await desk.button("Try again").wait_for()
+        await shoot(desk, "error")
+
+
+@scene
+async def preferences(gallery: Gallery) -> None:
+    async with gallery.at_the_desk() as desk:
+        await desk.page.get_by_role("button", name="Menu of").click()
+        await desk.button("Preferences…").click()
+        await desk.page.get_by_label("Keep quiet hours").check()
+        await shoot(desk, "preferences")
+
+
+@scene
+async def stop(gallery: Gallery) -> None:
+    async with gallery.at_the_desk() as desk:
+        await desk.button("STOP").click()
+        await desk.dialog.wait_for()
+        await shoot(desk, "stop")
+
+
+@scene
+async def offline(gallery: Gallery) -> None:
+    async with gallery.at_the_desk() as desk:
+        await desk.context.set_offline(True)
+        await desk.until("offline")
+        await desk.page.wait_for_timeout(6000)
+        await shoot(desk, "offline")
+
+
+@scene
+async def stale(gallery: Gallery) -> None:
+    async with gallery.at_the_desk() as desk:
+        await gallery.fleet.stop("market")
+        try:
+            await desk.page.wait_for_timeout(9000)
+            await shoot(desk, "stale")
+        finally:
+            await gallery.fleet.start("market")
+
+
+@scene
+async def notification_centre(gallery: Gallery) -> None:
+    await gallery.story.alert("warning")
+    async with gallery.at_the_desk() as desk:
+        await expect(desk.alerts).to_have_count(5, timeout=PATIENCE_MS)
+        await desk.page.get_by_role("button", name="Mark read:").last.click()
+        panel = desk.page.get_by_role("region", name="Alerts and notifications")
+        await desk.page.wait_for_timeout(10_000)  # until the toasts have gone
+        await panel.screenshot(path=SHOTS / "notification-centre.png")
+        print("docs/screenshots/notification-centre.png", flush=True)
+
+
+@scene
+async def toast(gallery: Gallery) -> None:
+    async with gallery.at_the_desk() as desk:
+        await gallery.story.alert("warning")
+        await desk.page.get_by_role("listitem").filter(has_text="Loss limit").first.wait_for()
+        await desk.page.wait_for_timeout(500)
+        await shoot(desk, "toast")
+
+
+@scene
+async def critical_alert(gallery: Gallery) -> None:
+    """The last: what it raises stays."""
+    async with gallery.at_the_desk() as desk:
+        await gallery.story.alert("critical")
+        await desk.until_dialog_listens()
+        await shoot(desk, "critical-alert")
+        await gallery.story.alert("emergency")
+        await expect(desk.dialog).to_contain_text("and 1 more", timeout=PATIENCE_MS)
+        await shoot(desk, "emergency")
+        await desk.page.set_viewport_size(PHONE)
+        await shoot(desk, "emergency-phone")
+        await desk.page.set_viewport_size(WIDE)
+        await desk.until_dialog_listens()
+        await desk.button("Later").click()
+        await shoot(desk, "banner")
+
+
+async def main(only: list[str]) -> None:
+    """Start a fleet, tell it a story, take the pictures."""
+    path = chromium.find()
+    if path is None:
+        raise SystemExit("there is no Chromium here")
+    SHOTS.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as directory:
+        fleet = start("process", Path(directory))
+        try:
+            async with chromium.running(path) as browser:
+                story = Story(fleet, USER)
+                await story.begin()
+                async with asyncio.TaskGroup() as group:
+                    going_on = group.create_task(story.go_on())
+                    await asyncio.sleep(45)  # so that the chart has prices of before
+                    gallery = Gallery(fleet, browser, story)
+                    for name in only or SCENES:
+                        await SCENES[name](gallery)
+                    going_on.cancel()
+        finally:
+            fleet.close()
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--only", type=lambda text: text.split(","), default=[])
+    asyncio.run(main(parser.parse_args().only))
