@@ -13,8 +13,8 @@ from tapewire.broker.errors import (
     NotConnected,
     Unroutable,
 )
-from tapewire.broker.link import CONNECTION_ERRORS, Link, Role
-from tapewire.broker.publisher import Publisher
+from tapewire.broker.link import CONNECTION_ERRORS, Link, Role, unless_closed
+from tapewire.broker.publisher import Message, Publisher
 from tapewire.broker.rpc import Caller, responder
 
 __all__ = [
@@ -28,6 +28,7 @@ __all__ = [
     "Delivery",
     "Handler",
     "Link",
+    "Message",
     "NotConfirmed",
     "NotConnected",
     "Publisher",
@@ -38,4 +39,5 @@ __all__ = [
     "full_jitter",
     "responder",
     "topology",
+    "unless_closed",
 ]

@@ -12,7 +12,7 @@ from aiormq.abc import DeliveredMessage
 from tapewire.broker.consumer import Consumer, Session
 from tapewire.broker.delivery import Delivery, Settlement
 from tapewire.broker.figures import HANDLE_DURATION, REDELIVERED
-from tapewire.broker.link import Link, when_closed
+from tapewire.broker.link import Link, unless_closed, when_closed
 from tapewire.broker.topology import Queue, Thing
 
 log = logging.getLogger(__name__)
@@ -118,15 +118,16 @@ class _BatchSession:
             labels = {"queue": self._queue, "outcome": settlement.value}
             HANDLE_DURATION.record(seconds, labels)
         if all(settlement is Settlement.ACK for settlement in settlements):
-            await channel.basic_ack(batch[-1].tag, multiple=True, wait=False)
+            ack = channel.basic_ack(batch[-1].tag, multiple=True, wait=False)
+            await unless_closed(channel, ack)
             self.settled += len(batch)
             return True
         for delivery, settlement in zip(batch, settlements, strict=False):
             match settlement:
                 case Settlement.ACK:
-                    await channel.basic_ack(delivery.tag, wait=False)
+                    await unless_closed(channel, channel.basic_ack(delivery.tag, wait=False))
                 case Settlement.DEAD_LETTER:
-                    await channel.basic_reject(delivery.tag, requeue=False)
+                    await unless_closed(channel, channel.basic_reject(delivery.tag, requeue=False))
                 case Settlement.REQUEUE:
                     return False
             self.settled += 1

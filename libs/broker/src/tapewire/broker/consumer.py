@@ -15,7 +15,13 @@ from tapewire.broker.declare import declare
 from tapewire.broker.delivery import Delivery, Settlement
 from tapewire.broker.errors import BrokerError
 from tapewire.broker.figures import HANDLE_DURATION, REDELIVERED
-from tapewire.broker.link import CONNECTION_ERRORS, Link, close_channel, when_closed
+from tapewire.broker.link import (
+    CONNECTION_ERRORS,
+    Link,
+    close_channel,
+    unless_closed,
+    when_closed,
+)
 from tapewire.broker.topology import Queue, Thing
 
 log = logging.getLogger(__name__)
@@ -228,9 +234,10 @@ class _Session:
             )
             match settlement:
                 case Settlement.ACK:
-                    await channel.basic_ack(begun.delivery.tag, wait=False)
+                    await unless_closed(channel, channel.basic_ack(begun.delivery.tag, wait=False))
                 case Settlement.DEAD_LETTER:
-                    await channel.basic_reject(begun.delivery.tag, requeue=False)
+                    reject = channel.basic_reject(begun.delivery.tag, requeue=False)
+                    await unless_closed(channel, reject)
                 case Settlement.REQUEUE:
                     return
             self.settled += 1

@@ -2,10 +2,10 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
 from enum import StrEnum
-from typing import TypeAlias, cast
+from typing import Any, TypeAlias, cast
 
 import aio_pika
 import aiormq
@@ -54,6 +54,25 @@ def when_closed(channel: Channel, callback: Callable[[], None]) -> None:
     # aiormq says only `Future`
     channel.closing.add_done_callback(call)  # pyright: ignore[reportUnknownMemberType]
     channel.on_consumer_cancel_callbacks.add(call)
+
+
+async def unless_closed(channel: Channel, saying: Coroutine[Any, Any, object]) -> None:
+    """Await what is said on a channel; once the channel has closed, it is left unsaid.
+
+    aiormq (7.2) queues ten frames for a connection, and nobody takes them when it is lost: whoever
+    waits for a place in that queue then waits for ever.
+    """
+    if not channel.write_queue.full():  # pyright: ignore[reportUnknownMemberType]
+        await saying
+        return
+    task = asyncio.ensure_future(saying)
+    closing = cast("asyncio.Future[Any]", channel.closing)  # pyright: ignore[reportUnknownMemberType]
+    try:
+        await asyncio.wait([task, closing], return_when=asyncio.FIRST_COMPLETED)
+        if task.done():
+            await task
+    finally:
+        task.cancel()
 
 
 def _setter(event: asyncio.Event) -> Callable[..., None]:

@@ -16,7 +16,7 @@ from aiormq import spec
 from aiormq.abc import AbstractChannel, ChannelFrame, DeliveredMessage
 from pamqp.base import Frame
 
-from tapewire.broker import CONNECTION_ERRORS, Link
+from tapewire.broker import CONNECTION_ERRORS, Link, unless_closed
 from tapewire.edge.tasks import Tasks
 
 log = logging.getLogger(__name__)
@@ -159,7 +159,10 @@ async def _close(channel: AbstractChannel | None) -> None:
 async def _write(channel: AbstractChannel, frames: list[Frame]) -> None:
     """Hand frames over in one piece. The queue is aiormq's own, missing from its abstract class."""
     data = ChannelFrame.marshall(channel_number=channel.number, frames=frames)
-    await channel.write_queue.put(data)  # pyright: ignore[reportAttributeAccessIssue]
+    await unless_closed(
+        channel,  # pyright: ignore[reportArgumentType]
+        channel.write_queue.put(data),  # pyright: ignore[reportAttributeAccessIssue]
+    )
 
 
 class Lanes:
