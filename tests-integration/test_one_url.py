@@ -107,6 +107,7 @@ async def test_every_service_answers_at_its_path(fleet, user, front):
     async with httpx.AsyncClient(base_url=front, trust_env=False, headers=bearer) as http:
         for path in (
             *("/v1/sessions", "/v1/notifications", "/v1/preferences"),
+            *("/v1/account", "/v1/decisions"),
             *("/v1/limits", "/v1/alerts", "/v1/stops", "/v1/quotes"),
         ):
             answer = await http.get(path)

@@ -58,10 +58,10 @@ export function AlertPanel() {
             size="sm"
             kind="quiet"
             disabled={isStale || !items.some(({ ack }) => ack !== "open")}
-            title="Takes away everything but alerts that nobody acknowledged"
-            onClick={() => void notifications.clearAll().then(() => announce("Cleared."))}
+            title="Takes away, on all devices, everything but alerts that nobody acknowledged"
+            onClick={() => void notifications.clearAll().then(() => announce("All archived."))}
           >
-            Clear
+            Archive all
           </Button>
         </>
       }

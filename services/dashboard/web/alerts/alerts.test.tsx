@@ -112,7 +112,7 @@ describe("the table of alerts", () => {
     await settle();
     server.stop();
     await settle();
-    for (const name of ["Acknowledge Loss limit", "Mark all read", "Clear"]) expect(button(name).disabled).toBe(true);
+    for (const name of ["Acknowledge Loss limit", "Mark all read", "Archive all"]) expect(button(name).disabled).toBe(true);
   });
 
   it("keeps_open_alerts_when_it_is_cleared", async () => {
@@ -120,7 +120,7 @@ describe("the table of alerts", () => {
     server.publish(alert("a-1"));
     server.publish(alert("w-1", { alertLevel: "warning", ack: undefined }));
     await settle();
-    fireEvent.click(button("Clear"));
+    fireEvent.click(button("Archive all"));
     await settle();
     expect(rows()).toHaveLength(1);
     expect(server.unacked).toEqual(["a-1"]);

@@ -19,7 +19,7 @@ export function DecisionFeed({ decisions: all, isLoading }: { decisions: readonl
   return (
     <Panel
       title="Decisions"
-      className="max-lg:max-h-[28rem] md:max-lg:col-start-2"
+      className="max-lg:max-h-[28rem] max-md:order-last md:max-lg:col-start-2"
       actions={
         <button
           type="button"
