@@ -11,7 +11,7 @@ from typing import Any
 
 from engines.fleet import EDGES
 
-from faults import cluster
+from faults import clocks, cluster, databases
 from faults.devices import open_socket
 from faults.target import Absent
 from faults.world import FLAPPER, World
@@ -187,6 +187,8 @@ FAULTS = (
     Fault("users never seen", _newcomer, times=8, apart_s=0.2),
     Fault("200 redeliveries", _redeliver, times=1),
     Fault("disk full", _fill_disk, times=3, setting=_full_disk),
+    Fault("PostgreSQL restarted", databases.strike, setting=databases.under_desk_and_risk),
+    Fault("clock steps", clocks.strike, times=8, apart_s=1.0, setting=clocks.stepping),
     Fault("rolling restart", _restart_all, times=1),
 )
 

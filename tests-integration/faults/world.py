@@ -17,11 +17,13 @@ from faults.book import Book
 from faults.cluster import ClusterFleet
 from faults.devices import Came, ProcessDevice, RawDevice, SdkDevice
 from faults.publishers import Publisher
+from faults.sessions import Sessions
 from faults.target import Target
 from tapewire.broker import topology
 from tapewire.fleet.cable import Cable
 
 EVERY_S = 0.8  # between two alerts of a publisher for a user
+SESSION_EVERY_S = 4.0  # between two sessions of a user that reach their limit
 
 
 @dataclass(frozen=True)
@@ -105,6 +107,10 @@ class World:
             publisher = Publisher(self.book, name, url, self.rng, token=token, every_s=EVERY_S)
             await publisher.open()
             self.publishers.append(publisher)
+        every_s = SESSION_EVERY_S
+        sessions = Sessions(self.book, "risk", amqp, self.rng, token=None, every_s=every_s)
+        await sessions.open()
+        self.publishers.append(sessions)
         everybody = [self._add(role, n) for n in range(self._crowd) for role in self._cast]
         self.processes = [device for device in everybody if isinstance(device, ProcessDevice)]
         self._steady = {device.device.user for device in everybody}

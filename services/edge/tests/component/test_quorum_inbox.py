@@ -1,5 +1,6 @@
 """The order of quorum inboxes, on both broker versions, when their holder goes."""
 
+import asyncio
 import os
 import signal
 
@@ -60,3 +61,28 @@ async def test_only_edge_is_killed_and_the_next_one_goes_on_in_order(quorum_worl
     await a.closed()
     b = await world.client(await world.edge())
     assert await b.ids(200) == raised
+
+
+async def test_mailbox_moves_from_edge_to_edge_in_order_while_alerts_come(quorum_world):
+    world = quorum_world
+    await world.open_inbox("alice")
+    edges = [await world.edge(), await world.edge()]
+    raised: list[str] = []
+    done = asyncio.Event()
+
+    async def fire():
+        while not done.is_set():
+            raised.append(await world.alert(f"{len(raised):04}"))
+
+    firing = asyncio.create_task(fire())
+    seen: list[str] = []
+    for turn in range(12):
+        client = await world.client(edges[turn % 2])
+        for _ in range(8):
+            one = (await client.ids(1))[0]
+            seen += [one] if one not in seen else []
+        await client.ack(*seen[:-3])  # the last ones go back
+        await client.socket.close()
+    done.set()
+    await firing
+    assert seen == raised[: len(seen)]

@@ -59,6 +59,7 @@ class Handover:
         except CONNECTION_ERRORS as error:
             log.info("consumer not cancelled: %s", error)  # it went with its AMQP channel
         more += line.tray.give_back()  # what was on its way
+        held_any = bool(held or more)
         returned = (before.messages if before is not None else 0) + len(first)
         while more:
             if quorum:
@@ -68,8 +69,20 @@ class Handover:
             returned += len(more[:at_once])
             more = more[at_once:]
         await line.lane.flushed()
-        if quorum and first:
-            await self._returned(line, returned)
+        if quorum and held_any:
+            await self._left(line)
+
+    async def _left(self, line: Line) -> None:
+        """Wait until the broker counts our consumer no more: all that it held is back by then.
+
+        How many are ready would not tell: new ones come meanwhile.
+        """
+        until = self._clock.now() + RETURNED_WITHIN_S
+        while not line.tray.peers and self._clock.now() < until:
+            found = await self._look(line)
+            if found is None or found.consumers == 0:
+                return
+            await asyncio.sleep(LOOK_EVERY_S)
 
     async def _returned(self, line: Line, count: int) -> None:
         """Wait until that many are ready again, unless another edge takes them meanwhile."""

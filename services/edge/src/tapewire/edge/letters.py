@@ -4,13 +4,16 @@ from collections.abc import Callable
 from typing import Final
 
 from tapewire.edge.clock import Clock
-from tapewire.edge.effects import Effect
+from tapewire.edge.effects import Effect, Parcel
 from tapewire.edge.line import Line
 from tapewire.edge.mailbox_state import JOINABLE
 from tapewire.edge.relay import Note, Relays
 from tapewire.edge.tray import HOLD_BACK_S
 
-ASK_WITHIN_S: Final = 1.0  # relays were lost: something is amiss, and order is worth a second
+# Relays were lost, so something is amiss, and the question or its answer may be lost as well. Order
+# is worth some seconds; past them the holder is out of reach, and the broker will give it up.
+ANSWER_WITHIN_S: Final = 1.0
+ASKS: Final = 5
 
 
 class Letters:
@@ -47,25 +50,33 @@ class Letters:
     def announce(self, line: Line, client: str | None = None) -> None:
         """Say that a line is open here. Relays wait for the holder's answer, at most 250 ms."""
         if line.shared:
-            self._wait(line, HOLD_BACK_S)
+            wait = line.tray.hold_back()
+            self._clock.after(
+                HOLD_BACK_S,
+                lambda: self._perform(line, line.tray.release(self._clock.now(), wait)),
+            )
         self._relays.opened(line.word, [line.name], client)
 
     def ask(self, line: Line) -> None:
         """Ask who holds messages of a line to say which, because relays of them were lost."""
+        self._ask(line, ASKS)
+
+    def _ask(self, line: Line, times: int) -> None:
         line.expected = len(line.tray.peers)
-        self._wait(line, ASK_WITHIN_S)
+        wait = line.tray.hold_back()
+        self._clock.after(ANSWER_WITHIN_S, lambda: self._not_answered(line, wait, times - 1))
         self._relays.opened(line.word, [line.name], None)
+
+    def _not_answered(self, line: Line, wait: list[Parcel], times: int) -> None:
+        if times and line.tray.waits(wait) and line.tray.state in JOINABLE:
+            self._ask(line, times)
+        else:
+            self._perform(line, line.tray.release(self._clock.now(), wait))
 
     def mark(self, line: Line) -> None:
         """Say how far this edge has relayed: what it said last may be lost."""
         if line.shared and line.tray.peers and line.tray.told_so_far:
             self._relays.mark(line.word, line.name, at=(line.epoch, line.tray.told_so_far))
-
-    def _wait(self, line: Line, for_s: float) -> None:
-        wait = line.tray.hold_back()
-        self._clock.after(
-            for_s, lambda: self._perform(line, line.tray.release(self._clock.now(), wait))
-        )
 
     def closed(self, line: Line) -> None:
         """Say that a line is closed here."""

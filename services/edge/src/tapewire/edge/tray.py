@@ -314,12 +314,16 @@ class Tray:
             return [RelayAcked((parcel.id,))]
         return self._take_copy(parcel, now)
 
+    def waits(self, wait: list[Parcel]) -> bool:
+        """Whether that wait, as `hold_back` returned it, still lasts."""
+        return wait is self._held_back
+
     def release(self, now: float, wait: list[Parcel] | None = None) -> list[Effect]:
         """The answer is complete, or its time is up: relays go on, those kept first.
 
         With ``wait``, what `hold_back` returned, only if that wait still lasts.
         """
-        if wait is not None and wait is not self._held_back:
+        if wait is not None and not self.waits(wait):
             return []
         kept, self._held_back = self._held_back, None
         return [
