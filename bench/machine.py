@@ -46,7 +46,8 @@ class CpuClock:
     """CPU seconds that processes used, user and system, since the last ``lap``."""
 
     def __init__(self, *pids: int) -> None:
-        self._processes = [psutil.Process(pid) for pid in pids]
+        parents = [psutil.Process(pid) for pid in pids]
+        self._processes = parents + [child for p in parents for child in p.children()]
         self._before = self._read()
         self._at = time.perf_counter()
 

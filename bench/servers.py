@@ -13,6 +13,8 @@ from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
+import httpx
+
 from bench.machine import CLIENT_CORE, SERVER_CORE, pinned
 from tapewire.fleet.rabbitmq import Node, RunningNode
 
@@ -48,12 +50,11 @@ async def server(
     argv: Sequence[str],
     *ports: int,
     env: Mapping[str, str] | None = None,
-    core: int | None = SERVER_CORE,
+    cores: Sequence[int] = (SERVER_CORE,),
     log: Path | None = None,
 ) -> AsyncGenerator[asyncio.subprocess.Process]:
     """Run a server; yields it once all ``ports`` take connections. Killed at the end."""
     output = (log or Path(tempfile.gettempdir()) / "tapewire-bench-server.log").open("wb")
-    cores = {core} if core is not None else os.sched_getaffinity(0)
     with pinned(*cores):
         process = await asyncio.create_subprocess_exec(
             *argv,
@@ -125,12 +126,14 @@ def vhost(node: Node) -> str:
 
 @asynccontextmanager
 async def service(
-    name: str, amqp: str, *, port: int | None = None, core: int | None = SERVER_CORE, **env: str
+    name: str,
+    amqp: str,
+    *arguments: str,
+    cores: Sequence[int] = (SERVER_CORE,),
+    **env: str,
 ) -> AsyncGenerator[tuple[asyncio.subprocess.Process, int]]:
     """Run a service of the fleet; yields its process and port once it is ready."""
-    import httpx
-
-    port = port or free_port()
+    port = free_port()
     settings = {
         "TAPEWIRE_AMQP_URL": amqp,
         "TAPEWIRE_JWT_SECRET": SECRET,
@@ -139,9 +142,9 @@ async def service(
         "TAPEWIRE_LOG_LEVEL": "WARNING",
         **env,
     }
-    argv = (sys.executable, "-m", f"tapewire.{name}")
+    argv = (sys.executable, "-m", f"tapewire.{name}", *arguments)
     log = Path(tempfile.gettempdir()) / f"tapewire-bench-{name}.log"
-    async with server(argv, port, env=settings, core=core, log=log) as process:
+    async with server(argv, port, env=settings, cores=cores, log=log) as process:
         async with httpx.AsyncClient(trust_env=False) as http, asyncio.timeout(START_S):
             while True:
                 with suppress(httpx.HTTPError):

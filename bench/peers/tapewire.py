@@ -1,11 +1,15 @@
 """The edge, fed through its broker as the fleet feeds it."""
 
+import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from typing import Final
 
+import httpx
+
 from bench import payload
-from bench.servers import SECRET, broker, service, vhost
+from bench.machine import SERVER_CORE
+from bench.servers import SECRET, START_S, broker, service, vhost
 from bench.websocket import Script, text, upgrade
 from tapewire.auth import mint
 from tapewire.broker import Link, Publisher, Role, declare, topology
@@ -104,12 +108,17 @@ def script(user: str, channels: Sequence[str], *, deflate: bool = False, query: 
 
 @asynccontextmanager
 async def edge(
-    channels: Sequence[str], amqp: str | None = None, **env: str
+    channels: Sequence[str],
+    amqp: str | None = None,
+    *,
+    workers: int = 1,
+    cores: Sequence[int] = (SERVER_CORE,),
+    **env: str,
 ) -> AsyncGenerator[Edge]:
     """Run one edge; on a broker of its own unless one is given."""
     if amqp is None:
         with broker() as node:
-            async with edge(channels, vhost(node), **env) as hub:
+            async with edge(channels, vhost(node), workers=workers, cores=cores, **env) as hub:
                 yield hub
         return
     link = Link(amqp, Role.TOPOLOGY, name="bench")
@@ -117,13 +126,25 @@ async def edge(
     await declare(link, topology.FLEET)
     await link.close()
     env = {"TAPEWIRE_INBOX_QUEUE_TYPE": "classic"} | env
-    async with service("edge", amqp, **env) as (process, port):
+    arguments = ("--workers", str(workers)) if workers > 1 else ()
+    async with service("edge", amqp, *arguments, cores=cores, **env) as (process, port):
+        if workers > 1:
+            await _all_there(port, workers)
         hub = Edge(amqp, process.pid, port, channels)
         await hub.start()
         try:
             yield hub
         finally:
             await hub.close()
+
+
+async def _all_there(port: int, workers: int) -> None:
+    async with httpx.AsyncClient(trust_env=False) as http, asyncio.timeout(START_S):
+        while True:
+            text = (await http.get(f"http://127.0.0.1:{port}/metrics")).text
+            if f'tapewire_broker_up{{worker="{workers - 1}"' in text:
+                return
+            await asyncio.sleep(0.2)
 
 
 @asynccontextmanager

@@ -18,6 +18,7 @@ from aiormq.abc import DeliveredMessage
 from bench import payload
 from bench.crowd import Crowd
 from bench.figures import Figure, at_most, percentile
+from bench.machine import CORES
 from bench.peers import tapewire
 from bench.scenarios.scenario import Options, Scenario
 from bench.servers import broker, service, vhost
@@ -39,9 +40,11 @@ async def run(options: Options) -> list[Figure]:
         async with AsyncExitStack() as stack:
             for name in ("ingest", "risk", "desk", "market"):
                 settings = {"TAPEWIRE_DATA_DIR": str(Path(data) / name)}
-                await stack.enter_async_context(service(name, amqp, core=None, **settings))
+                await stack.enter_async_context(service(name, amqp, cores=CORES, **settings))
             hub = await stack.enter_async_context(
-                tapewire.edge([tapewire.SESSIONS], amqp, TAPEWIRE_INBOX_QUEUE_TYPE="quorum")
+                tapewire.edge(
+                    [tapewire.SESSIONS], amqp, cores=CORES, TAPEWIRE_INBOX_QUEUE_TYPE="quorum"
+                )
             )
             crowd = await stack.enter_async_context(Crowd())
             await crowd.open(hub.port, hub.scripts(options.connections))

@@ -1,10 +1,11 @@
 """Publishing that says so when it is done, or that it is not."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from time import monotonic
-from typing import Any
+from typing import Any, Final
 
 from aiormq import Channel, spec
 from aiormq.exceptions import PublishError
@@ -13,9 +14,53 @@ from opentelemetry import propagate
 from tapewire.broker.errors import BrokerError, NotConfirmed, Unroutable
 from tapewire.broker.figures import CONFIRM_DURATION, NOT_CONFIRMED
 from tapewire.broker.link import CONNECTION_ERRORS, Link, close_channel
+from tapewire.broker.pipe import Outgoing, Pipe
 from tapewire.contracts import Event, encode, route
 
 SESSION_HEADER = "session"  # what the consistent-hash exchange of the risk shards hashes
+GIVEN_UP: Final = "given up: one before it was not confirmed"
+BATCH: Final = 128  # of a large request: two of them under way hide a round trip
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A message and its properties; see ``Publisher.publish``."""
+
+    exchange: str
+    routing_key: str
+    body: bytes
+    type: str
+    message_id: str
+    timestamp: datetime | None = None
+    headers: Mapping[str, Any] | None = None
+    mandatory: bool = False
+    persistent: bool = True
+    reply_to: str | None = None
+    correlation_id: str | None = None
+    expiration_ms: int | None = None
+
+    def outgoing(self, app_id: str) -> Outgoing:
+        """Return it as ``app_id`` writes it: with the session's header and a trace context."""
+        table: dict[str, Any] = dict(self.headers or {})
+        if "traceparent" not in table:
+            propagate.inject(table)
+        owner = self.routing_key.split(".", 2)
+        if len(owner) == 3:
+            table.setdefault(SESSION_HEADER, f"{owner[0]}.{owner[1]}")
+        expiration = None if self.expiration_ms is None else str(self.expiration_ms)
+        properties = spec.Basic.Properties(
+            content_type="application/json",
+            delivery_mode=2 if self.persistent else 1,
+            message_type=self.type,
+            message_id=self.message_id,
+            timestamp=self.timestamp or datetime.now(UTC),
+            headers=table,
+            reply_to=self.reply_to,
+            correlation_id=self.correlation_id,
+            expiration=expiration,
+            app_id=app_id,
+        )
+        return Outgoing(self.exchange, self.routing_key, self.body, properties, self.mandatory)
 
 
 class Publisher:
@@ -34,11 +79,9 @@ class Publisher:
 
     def __init__(self, link: Link, *, window: int = 256, deadline_s: float = 5.0) -> None:
         self._link = link
-        self._window = asyncio.Semaphore(window)
         self.deadline_s = deadline_s
         self._channel: Channel | None = None
-        self._opening = asyncio.Lock()
-        self._attempt: asyncio.Task[Channel] | None = None
+        self._pipe = Pipe(self._open, window)
         self._in_flight: dict[str, asyncio.Event] = {}
 
     def health(self) -> str | None:
@@ -86,104 +129,122 @@ class Publisher:
             Unroutable: ``mandatory``, and no queue is bound.
             NotConfirmed: not confirmed by the deadline, refused, or the connection was lost.
         """
-        table: dict[str, Any] = dict(headers or {})
-        if "traceparent" not in table:
-            propagate.inject(table)
-        owner = routing_key.split(".", 2)
-        if len(owner) == 3:
-            table.setdefault(SESSION_HEADER, f"{owner[0]}.{owner[1]}")
-        properties = spec.Basic.Properties(
-            content_type="application/json",
-            delivery_mode=2 if persistent else 1,
-            message_type=type,
-            message_id=message_id,
-            timestamp=timestamp or datetime.now(UTC),
-            headers=table,
+        message = Message(
+            exchange,
+            routing_key,
+            body,
+            type,
+            message_id,
+            timestamp=timestamp,
+            headers=headers,
+            mandatory=mandatory,
+            persistent=persistent,
             reply_to=reply_to,
             correlation_id=correlation_id,
-            expiration=None if expiration_ms is None else str(expiration_ms),
-            app_id=self._link.owner,
+            expiration_ms=expiration_ms,
         )
         began = monotonic()
         try:
             async with asyncio.timeout(self.deadline_s if deadline_s is None else deadline_s):
-                await self._write(exchange, routing_key, body, properties, mandatory, message_id)
+                await self._write(message.outgoing(self._link.owner), message_id)
         except PublishError as error:
             NOT_CONFIRMED.add(1, {"exchange": exchange, "reason": "unroutable"})
             raise Unroutable(f"{exchange} {routing_key}: no queue is bound") from error
         except TimeoutError as error:
-            NOT_CONFIRMED.add(1, {"exchange": exchange, "reason": "deadline"})
-            why = self._link.health() or "no confirm by the deadline (is the broker blocking?)"
-            raise NotConfirmed(f"{exchange} {routing_key}: {why}") from error
+            raise self._late(exchange, routing_key) from error
         except (*CONNECTION_ERRORS, BrokerError) as error:
-            NOT_CONFIRMED.add(1, {"exchange": exchange, "reason": "failed"})
-            raise NotConfirmed(f"{exchange} {routing_key}: {error or type_name(error)}") from error
+            raise _failed(exchange, routing_key, error) from error
         CONFIRM_DURATION.record(monotonic() - began, {"exchange": exchange})
+
+    async def publish_all(self, messages: Sequence[Message]) -> list[NotConfirmed | None]:
+        """Publish messages in their order; return, for each, why it is not confirmed, or None.
+
+        Cheaper than as many calls of ``publish``. The deadline is one of progress: it counts anew
+        for each ``BATCH`` of them. From the first that is not confirmed in time on, what was not
+        written yet is given up.
+
+        Raises nothing for the broker's sake.
+        """
+        outcomes: list[NotConfirmed | None] = []
+        flying: list[asyncio.Future[Any]] = []
+        for at in range(0, len(messages), BATCH):
+            # The next batch is written while the one before is being confirmed.
+            written = [
+                self._pipe.put(one.outgoing(self._link.owner)) for one in messages[at : at + BATCH]
+            ]
+            if flying:
+                part = messages[at - BATCH : at]
+                outcomes += await self._confirmed(part, flying)
+                if any(outcomes):
+                    for future in written:
+                        future.cancel()
+            flying = written
+            if any(outcomes):
+                break
+        outcomes += await self._confirmed(messages[len(outcomes) :], flying)
+        return outcomes + [NotConfirmed(GIVEN_UP)] * (len(messages) - len(outcomes))
+
+    async def _confirmed(
+        self, messages: Sequence[Message], futures: Sequence[asyncio.Future[Any]]
+    ) -> list[NotConfirmed | None]:
+        if not futures:
+            return []
+        began = monotonic()
+        _, late = await asyncio.wait(futures, timeout=self.deadline_s)
+        for future in late:
+            future.cancel()
+        outcomes: list[NotConfirmed | None] = []
+        for message, future in zip(messages, futures, strict=False):
+            if future in late:
+                outcomes.append(self._late(message.exchange, message.routing_key))
+            elif future.cancelled():
+                outcomes.append(NotConfirmed(GIVEN_UP))
+            elif (error := future.exception()) is not None:
+                outcomes.append(_failed(message.exchange, message.routing_key, error))
+            else:
+                outcomes.append(None)
+        exchanges = {message.exchange for message in messages}
+        for exchange in exchanges:
+            CONFIRM_DURATION.record(monotonic() - began, {"exchange": exchange})
+        return outcomes
 
     async def close(self) -> None:
         """Close the AMQP channel; the link stays."""
-        attempt, self._attempt = self._attempt, None
-        if attempt is not None:
-            attempt.cancel()
-            await asyncio.gather(attempt, return_exceptions=True)
+        await self._pipe.close()
         channel, self._channel = self._channel, None
         await close_channel(channel)
 
-    async def _write(
-        self,
-        exchange: str,
-        routing_key: str,
-        body: bytes,
-        properties: spec.Basic.Properties,
-        mandatory: bool,
-        message_id: str,
-    ) -> None:
+    async def _write(self, message: Outgoing, message_id: str) -> None:
         # aiormq knows a returned message by its id, and only mandatory ones are returned: while one
         # of them is on its way, nothing else has its id. All others keep their place.
         while (earlier := self._in_flight.get(message_id)) is not None:
             await earlier.wait()
-        done = asyncio.Event()
-        if mandatory:
-            self._in_flight[message_id] = done
+        if not message.mandatory:
+            await self._pipe.put(message)
+            return
+        done = self._in_flight[message_id] = asyncio.Event()
         try:
-            async with self._window:
-                channel = await self._open()
-                await channel.basic_publish(
-                    body,
-                    exchange=exchange,
-                    routing_key=routing_key,
-                    properties=properties,
-                    mandatory=mandatory,
-                    wait=False,
-                )
+            await self._pipe.put(message)
         finally:
-            if mandatory:
-                del self._in_flight[message_id]
-                done.set()
+            del self._in_flight[message_id]
+            done.set()
 
     async def _open(self) -> Channel:
-        # Always through the lock, which is fair: who comes when the channel is just open must not
-        # overtake those who waited for it.
-        async with self._opening:
-            while self._channel is None or self._channel.is_closed:
-                # An attempt outlives the message that asked for it: with a broker slower than one
-                # deadline, opening would otherwise begin anew with every message, and never end.
-                if self._attempt is None:
-                    self._attempt = asyncio.create_task(self._link.channel(confirms=True))
-                    self._attempt.add_done_callback(_look_at)
-                attempt = self._attempt
-                try:
-                    self._channel = await asyncio.shield(attempt)
-                finally:
-                    if attempt.done():
-                        self._attempt = None
-            return self._channel
+        # Only the pipe's one task comes here, and no message's deadline ends it: with a broker
+        # slower than a deadline, opening would otherwise begin anew with every message.
+        if self._channel is None or self._channel.is_closed:
+            self._channel = await self._link.channel(confirms=True)
+        return self._channel
+
+    def _late(self, exchange: str, routing_key: str) -> NotConfirmed:
+        NOT_CONFIRMED.add(1, {"exchange": exchange, "reason": "deadline"})
+        why = self._link.health() or "no confirm by the deadline (is the broker blocking?)"
+        return NotConfirmed(f"{exchange} {routing_key}: {why}")
 
 
-def _look_at(attempt: asyncio.Task[Channel]) -> None:
-    """Take note of how it ended: those who waited for it may have left at their deadlines."""
-    if not attempt.cancelled():
-        attempt.exception()
+def _failed(exchange: str, routing_key: str, error: BaseException) -> NotConfirmed:
+    NOT_CONFIRMED.add(1, {"exchange": exchange, "reason": "failed"})
+    return NotConfirmed(f"{exchange} {routing_key}: {error or type_name(error)}")
 
 
 def type_name(error: BaseException) -> str:

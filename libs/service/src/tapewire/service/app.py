@@ -41,7 +41,9 @@ def create_app(
         body_limit: bytes of an HTTP request body; past it 413.
         **fastapi: handed to `FastAPI`.
 
-    `app.state` holds `settings`, `service` (the name) and `lifecycle`.
+    `app.state` holds `settings`, `service` (the name) and `lifecycle`; where `gather` is set, an
+    asynchronous function, it returns body and content type of `/metrics`; where `entry` is set, it
+    is the ASGI application that is served, and this one what it hands all else on to.
     """
     lifecycle = Lifecycle(components, drain_timeout_s=settings.drain_timeout_s)
 
@@ -67,6 +69,7 @@ def create_app(
     app.state.settings = settings
     app.state.service = service
     app.state.lifecycle = lifecycle
+    app.state.gather = app.state.entry = None
     errors.install(app)
     app.add_middleware(Guard, body_limit=body_limit)
     if settings.cors_origins:
@@ -104,7 +107,11 @@ def _operations() -> APIRouter:
 
     @router.get("/metrics", summary="Prometheus metrics", include_in_schema=False)
     async def metrics(request: Request) -> Response:
-        body, content_type = telemetry.exposition(request.headers.get("accept"))
+        gather = request.app.state.gather  # of a service that is several processes
+        if gather is not None:
+            body, content_type = await gather()
+        else:
+            body, content_type = telemetry.exposition(request.headers.get("accept"))
         return Response(body, media_type=content_type)
 
     return router

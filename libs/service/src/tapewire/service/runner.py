@@ -12,6 +12,7 @@ import logging
 import os
 import signal
 import socket
+import sys
 from collections.abc import AsyncGenerator, Generator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -106,11 +107,26 @@ def _server(
         "timeout_graceful_shutdown": GRACE_S,
         "timeout_keep_alive": KEEP_ALIVE_S,
     }
-    config = uvicorn.Config(app, **(options | overrides))
+    config = uvicorn.Config(app.state.entry or app, **(options | overrides))
     return Server(config, app.state.lifecycle, handle_signals=handle_signals)
 
 
-def serve(app: FastAPI, settings: ServiceSettings, **uvicorn_overrides: Any) -> None:
+def shared_socket(host: str, port: int) -> socket.socket:
+    """Return a socket bound to a port that other processes of this user may listen on too.
+
+    It does not listen yet, so the kernel sends it nobody.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    bound = socket.socket(family, socket.SOCK_STREAM)
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    bound.bind((host, port))
+    return bound
+
+
+def serve(
+    app: FastAPI, settings: ServiceSettings, *, share_port: bool = False, **uvicorn_overrides: Any
+) -> None:
     """Run a service until it is told to stop. Blocks.
 
     Exits the process with status 3 when a component did not start or the port is taken.
@@ -118,12 +134,20 @@ def serve(app: FastAPI, settings: ServiceSettings, **uvicorn_overrides: Any) -> 
     Args:
         app: what `create_app` returned.
         settings: the same settings.
+        share_port: listen beside other processes on the same port; the kernel spreads connections.
         **uvicorn_overrides: options of `uvicorn.Config`, such as `ws=`.
     """
     logs.configure(settings, app.state.service)
     server = _server(app, settings, uvicorn_overrides, handle_signals=True)
+    sockets: list[socket.socket] | None = None
+    if share_port:
+        try:
+            sockets = [shared_socket(settings.http_host, settings.http_port)]
+        except OSError as error:
+            log.error("port not bound", extra={"port": settings.http_port, "error": str(error)})
+            sys.exit(3)
     with asyncio.Runner(loop_factory=server.config.get_loop_factory()) as runner:  # uvloop
-        runner.run(server.serve())
+        runner.run(server.serve(sockets))
 
 
 @asynccontextmanager

@@ -1,6 +1,5 @@
 """The door for HTTP producers: `POST /v1/events`."""
 
-import asyncio
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final, Literal
@@ -110,7 +109,7 @@ def routes(intake: Intake, *, closed: Callable[[], str | None]) -> APIRouter:
         if (reason := closed()) is not None:
             results = [untaken(one, reason) for one in judged]
         else:
-            results = await take_all(intake, judged)
+            results = await intake.take_all(judged)
         for result in results:
             count(result, "http")
         return answer(results, single=batch.single)
@@ -124,31 +123,6 @@ def judge_all(items: Sequence[bytes | JsonValue], *, may_notify_everyone: bool) 
     return [
         judge(item, now=lambda: now, make_id=new_id, may_notify_everyone=may_notify_everyone)
         for item in items
-    ]
-
-
-async def take_all(intake: Intake, judged: Sequence[Judged]) -> list[Result]:
-    """Take events in order, with as many confirms on their way as the publisher's window allows.
-
-    From the first that is not confirmed on, the rest is given up and is unconfirmed too. So when
-    the connection breaks, those that the broker has come before those that it has not, and who
-    sends the latter again keeps the order.
-    """
-    tasks = [asyncio.create_task(intake.take(one)) for one in judged]
-    try:
-        for task in tasks:
-            if (await task).status is Status.UNCONFIRMED:
-                break
-    finally:
-        for task in tasks:
-            task.cancel()
-    if tasks:
-        await asyncio.wait(tasks)
-    return [
-        untaken(one, "given up: one before it was not confirmed")
-        if task.cancelled()
-        else task.result()
-        for one, task in zip(judged, tasks, strict=True)
     ]
 
 

@@ -2,15 +2,19 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import groupby
+from typing import Final
 
-from tapewire.broker import NotConfirmed, Publisher
+from tapewire.broker import Message, NotConfirmed, Publisher
 from tapewire.contracts import Event, FieldError, Quality, encode, quality_of
-from tapewire.ingest.judgement import Identity, Judged, Unfit, destinations
+from tapewire.ingest.judgement import Fit, Identity, Judged, Unfit, destinations
 from tapewire.ingest.taken import Taken
 from tapewire.ingest.turns import Turns
+
+GIVEN_UP: Final = "given up: one before it was not confirmed"
 
 
 class Status(StrEnum):
@@ -87,6 +91,98 @@ class Intake:
             return untaken(judged, str(error))
         return Result(Status.ACCEPTED, event.id)
 
+    async def take_all(self, judged: Sequence[Judged]) -> list[Result]:
+        """Take events in their order, with many confirms on their way.
+
+        From the first that is not confirmed on, the rest is given up and is unconfirmed too. So
+        when the connection breaks, those that the broker has come before those that it has not,
+        and who sends the latter again keeps the order.
+        """
+        results: list[Result] = []
+        failed = False
+        for in_turn, run in groupby(judged, _in_turn):
+            part = list(run)
+            if failed:
+                results += [untaken(one, GIVEN_UP) for one in part]
+                continue
+            results += await (self._take_in_turn(part) if in_turn else self._take_together(part))
+            failed = any(result.status is Status.UNCONFIRMED for result in results[-len(part) :])
+        return results
+
+    async def _take_in_turn(self, judged: Sequence[Judged]) -> list[Result]:
+        """Take events that wait for one another, each user's one by one (`turns`)."""
+        tasks = [asyncio.create_task(self.take(one)) for one in judged]
+        try:
+            for task in tasks:
+                if (await task).status is Status.UNCONFIRMED:
+                    break
+        finally:
+            for task in tasks:
+                task.cancel()
+        await asyncio.wait(tasks)
+        return [
+            untaken(one, GIVEN_UP) if task.cancelled() else task.result()
+            for one, task in zip(judged, tasks, strict=True)
+        ]
+
+    async def _take_together(self, judged: Sequence[Judged]) -> list[Result]:
+        """Take events that need not wait for one another: written and confirmed together."""
+        results: list[Result | None] = [None] * len(judged)
+        mine: dict[int, Fit] = {}
+        reserved: dict[Identity, asyncio.Future[None]] = {}
+        now = self._clock()
+        for index, one in enumerate(judged):
+            if isinstance(one, Unfit):
+                results[index] = _rejected(one)
+            elif one.identity is None:
+                mine[index] = one
+            elif self._taken.holds(one.identity, now=now):
+                results[index] = Result(Status.DUPLICATE, one.event.id)
+            elif one.identity not in self._on_their_way:  # else it waits for what the first becomes
+                done = asyncio.get_running_loop().create_future()
+                reserved[one.identity] = self._on_their_way[one.identity] = done
+                mine[index] = one
+        try:
+            for index, error in (await self._publish_all(mine)).items():
+                one = mine[index]
+                results[index] = self._outcome(one, error)
+        finally:
+            for identity, done in reserved.items():
+                del self._on_their_way[identity]
+                done.set_result(None)
+        given_up = any(r is not None and r.status is Status.UNCONFIRMED for r in results)
+        for index, one in enumerate(judged):
+            if results[index] is None:
+                results[index] = untaken(one, GIVEN_UP) if given_up else await self.take(one)
+        return [result for result in results if result is not None]
+
+    async def _publish_all(self, events: Mapping[int, Fit]) -> dict[int, NotConfirmed | None]:
+        """Return, for each event, the first reason why it is not confirmed, or None."""
+        owners: list[int] = []
+        messages: list[Message] = []
+        for index, one in events.items():
+            body = encode(one.event)
+            for exchange, routing_key in destinations(one.event):
+                owners.append(index)
+                messages.append(
+                    Message(
+                        *(exchange, routing_key, body, one.event.type, one.event.id),
+                        timestamp=one.event.timestamp,
+                    )
+                )
+        found: dict[int, NotConfirmed | None] = {}
+        outcomes = await self._publisher.publish_all(messages)
+        for owner, error in zip(owners, outcomes, strict=True):
+            found[owner] = found.get(owner) or error
+        return found
+
+    def _outcome(self, one: Fit, error: NotConfirmed | None) -> Result:
+        if error is not None:
+            return untaken(one, str(error))
+        if one.identity is not None:
+            self._taken.add(one.identity, now=self._clock())
+        return Result(Status.ACCEPTED, one.event.id)
+
     async def _take_once(self, event: Event, identity: Identity) -> bool:
         while (before := self._on_their_way.get(identity)) is not None:
             await asyncio.wait([before])
@@ -102,8 +198,8 @@ class Intake:
         return True
 
     async def _publish(self, event: Event) -> None:
-        user: str | None = getattr(event, "user_id", None)
-        if user is None or quality_of(event) is not Quality.CRITICAL:
+        user = _turn_of(event)
+        if user is None:
             await self._publish_now(event)
             return
         async with self._turns.of(user):
@@ -121,6 +217,16 @@ class Intake:
                     message_id=event.id,
                     timestamp=event.timestamp,
                 )
+
+
+def _turn_of(event: Event) -> str | None:
+    """Return whose turn an event waits for, or None."""
+    user: str | None = getattr(event, "user_id", None)
+    return user if quality_of(event) is Quality.CRITICAL else None
+
+
+def _in_turn(judged: Judged) -> bool:
+    return isinstance(judged, Fit) and _turn_of(judged.event) is not None
 
 
 def untaken(judged: Judged, reason: str) -> Result:
