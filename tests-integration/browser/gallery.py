@@ -202,7 +202,7 @@ async def stale(gallery: Gallery) -> None:
 async def notification_centre(gallery: Gallery) -> None:
     await gallery.story.alert("warning")
     async with gallery.at_the_desk() as desk:
-        await expect(desk.alerts).to_have_count(5, timeout=PATIENCE_MS)
+        await desk.page.get_by_role("cell", name="Maintenance on Saturday").wait_for()
         await desk.page.get_by_role("button", name="Mark read:").last.click()
         panel = desk.page.get_by_role("region", name="Alerts and notifications")
         await desk.page.wait_for_timeout(10_000)  # until the toasts have gone
@@ -214,7 +214,7 @@ async def notification_centre(gallery: Gallery) -> None:
 async def toast(gallery: Gallery) -> None:
     async with gallery.at_the_desk() as desk:
         await gallery.story.alert("warning")
-        await desk.page.get_by_role("listitem").filter(has_text="Loss limit").first.wait_for()
+        await desk.page.locator("[data-sonner-toast]").first.wait_for()
         await desk.page.wait_for_timeout(500)
         await shoot(desk, "toast")
 

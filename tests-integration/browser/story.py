@@ -101,7 +101,8 @@ class Story:
         while True:
             now = datetime.now(UTC)
             for name in SESSIONS:
-                self._pnl[name] += self._random.gauss(0, 4)
+                back = (GOALS[name] - self._pnl[name]) / 20  # it must not reach an alarm by itself
+                self._pnl[name] += self._random.gauss(back, 4)
             await publish(self._fleet, *(self._status(n, self._pnl[n], now) for n in SESSIONS))
             await asyncio.sleep(1)
 
@@ -124,7 +125,7 @@ class Story:
         """Return a random walk from 0 to `goal`."""
         walk = [0.0]
         for _ in range(steps - 1):
-            walk.append(walk[-1] + self._random.gauss(0, abs(goal) / 40))
+            walk.append(walk[-1] + self._random.gauss(0, abs(goal) / 80))
         return [value + (goal - walk[-1]) * n / (steps - 1) for n, value in enumerate(walk)]
 
     def _status(self, name: str, pnl: float, at: datetime) -> Message:

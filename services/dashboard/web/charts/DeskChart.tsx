@@ -15,7 +15,7 @@ import { useEffect, useRef, useState } from "react";
 import { price as priced, signed, time as clock } from "../ui/format.ts";
 import { PnlLine } from "./PnlLine.tsx";
 import type { Prices } from "./prices.ts";
-import { continued } from "./series.ts";
+import { continued, inSight } from "./series.ts";
 import type { Point } from "./series.ts";
 
 interface Props {
@@ -110,12 +110,8 @@ export function DeskChart({ sessionId, lossLimit, symbol, recorded, prices, deci
 
 type Scaled = () => AutoscaleInfo | null;
 
-/** A result is seen against zero, and against the limit as soon as half of it is used. */
 function withLimit(info: AutoscaleInfo | null, lossLimit: number): AutoscaleInfo | null {
-  if (!info?.priceRange) return info;
-  const { minValue, maxValue } = info.priceRange;
-  const least = minValue < -lossLimit / 2 ? Math.min(minValue, -lossLimit) : minValue;
-  return { ...info, priceRange: { minValue: Math.min(least, 0), maxValue: Math.max(maxValue, 0) } };
+  return info?.priceRange ? { ...info, priceRange: inSight(info.priceRange, lossLimit) } : info;
 }
 
 function draw(container: HTMLElement, symbol: string | null): Drawing {

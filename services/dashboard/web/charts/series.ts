@@ -25,3 +25,9 @@ export function continued(recorded: readonly Point[], seen: readonly Point[]): P
   const byTime = new Map([...recorded, ...seen].map((point) => [point.time, point]));
   return [...byTime.values()].sort((a, b) => a.time - b.time);
 }
+
+/** The range of P&L that a chart shows: with zero, and with the limit as soon as half of it is used. */
+export function inSight({ minValue, maxValue }: { minValue: number; maxValue: number }, lossLimit: number) {
+  const least = minValue < -lossLimit / 2 ? Math.min(minValue, -lossLimit) : minValue;
+  return { minValue: Math.min(least, 0), maxValue: Math.max(maxValue, 0) };
+}

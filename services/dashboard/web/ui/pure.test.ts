@@ -1,6 +1,6 @@
 import type { ConnectionInfo } from "@tapewire/client";
 import { describe, expect, it } from "vitest";
-import { add, continued } from "../charts/series.ts";
+import { add, continued, inSight } from "../charts/series.ts";
 import type { Point } from "../charts/series.ts";
 import { look } from "../layout/ConnectionPill.tsx";
 import { merged } from "../sessions/useSessions.ts";
@@ -50,6 +50,18 @@ describe("a series", () => {
     const point = (time: number, value: number): Point => ({ time, value });
     expect(continued([point(1, 1), point(2, 1)], [point(2, 2), point(3, 2)])).toEqual([point(1, 1), point(2, 2), point(3, 2)]);
     expect(continued([point(1, 1)], [])).toEqual([point(1, 1)]);
+  });
+
+  it("has_what_was_recorded_while_nobody_looked", () => {
+    const point = (time: number, value: number): Point => ({ time, value });
+    const seen = [point(1, 1), point(4, 4)];
+    expect(continued([point(1, 0), point(2, 2), point(3, 3)], seen)).toEqual([point(1, 1), point(2, 2), point(3, 3), point(4, 4)]);
+  });
+
+  it("is_seen_against_zero_and_against_the_limit_once_half_of_it_is_used", () => {
+    expect(inSight({ minValue: -200, maxValue: -100 }, 1000)).toEqual({ minValue: -200, maxValue: 0 });
+    expect(inSight({ minValue: -600, maxValue: 50 }, 1000)).toEqual({ minValue: -1000, maxValue: 50 });
+    expect(inSight({ minValue: 20, maxValue: 50 }, 1000)).toEqual({ minValue: 0, maxValue: 50 });
   });
 });
 

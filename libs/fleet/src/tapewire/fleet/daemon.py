@@ -34,10 +34,15 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("run_dir", type=Path)
     parser.add_argument("--edges", type=int, default=1, choices=range(1, MOST_EDGES + 1))
     parser.add_argument("--no-demo", action="store_true")
+    parser.add_argument("--replay", type=Path, metavar="FILE", help="recorded prices")
     parser.add_argument("--watch", type=int, metavar="PID", help="end when this process is gone")
     arguments = parser.parse_args(argv)
     options = Options(
-        arguments.run_dir.resolve(), arguments.edges, not arguments.no_demo, arguments.watch
+        arguments.run_dir.resolve(),
+        edges=arguments.edges,
+        demo=not arguments.no_demo,
+        replay=arguments.replay,
+        watch=arguments.watch,
     )
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # the terminal that started it may close
     try:

@@ -43,6 +43,7 @@ def start(options: Options) -> Iterator[Entry]:
     options.logs.mkdir(exist_ok=True, mode=0o700)
     command = [sys.executable, "-m", "tapewire.fleet.daemon", str(options.run_dir)]
     command += ["--edges", str(options.edges), *([] if options.demo else ["--no-demo"])]
+    command += ["--replay", str(options.replay.resolve())] if options.replay else []
     command += ["--watch", str(options.watch)] if options.watch else []
     log_path = options.logs / f"{SUPERVISOR}.log"
     with log_path.open("wb") as log:
