@@ -4,7 +4,8 @@ Bodies are written as they are; what is needed stands in routing key and headers
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Final, TypeAlias
 
 from aiormq.abc import DeliveredMessage
 
@@ -13,11 +14,17 @@ from tapewire.contracts import SYMBOLS_HEADER
 from tapewire.edge import relay
 from tapewire.edge.audience import Audience
 from tapewire.edge.channels import ACCOUNT, is_live, topics_of
+from tapewire.edge.connection import Connection
 from tapewire.edge.forwarding import PREFIX
 from tapewire.edge.frames import Message
 from tapewire.edge.relay import Note
 
 log = logging.getLogger(__name__)
+
+Gathered: TypeAlias = tuple[Mapping[Connection, None], list[tuple[str, Message]]]
+"""Quotes that the same connections hear."""
+
+SAME_TRIED: Final = 4  # watch lists; beyond it comparing would cost more than joining saves
 
 QUOTE = b'{"type":"market_data"'  # how a bundle's line begins that a newer one may replace
 
@@ -61,6 +68,7 @@ class Dispatch:
     def _bundle(self, message: DeliveredMessage) -> None:
         symbols = str((message.header.properties.headers or {}).get(SYMBOLS_HEADER, ""))
         lines = message.body.split(b"\n")
+        quotes: list[Gathered] = []
         for symbol, line in zip(symbols.split(","), lines, strict=False):
             topic = f"market:{symbol}"
             hearers = self._live.of(topic)
@@ -68,18 +76,19 @@ class Dispatch:
                 continue
             built = Message(line)
             if line.startswith(QUOTE):
-                for connection in list(hearers):
-                    connection.live_message(topic, built)
+                _gather(quotes, hearers, (topic, built))
             else:
+                _tell_gathered(quotes)  # a symbol's messages keep their order
                 for connection in list(hearers):
                     connection.recent_message(built)
+        _tell_gathered(quotes)
 
     def _event(self, message: DeliveredMessage) -> None:
         key = message.routing_key or ""
         built = Message(message.body)
         if is_live(EVENTS, key):
-            for connection in list(self._live.of_any(topics_of(EVENTS, key))):
-                connection.live_message(key, built)
+            hearers = self._live.of_any(topics_of(EVENTS, key))
+            Connection.tell_live(hearers, ((key, built),))
             return
         audience = self._live if key.split(".", 3)[2] == ACCOUNT else self._passing
         for connection in list(audience.of_any(topics_of(EVENTS, key))):
@@ -97,3 +106,24 @@ class Dispatch:
         note = relay.read(message)
         if note is not None:
             self._on_note(note)
+
+
+def _gather(
+    quotes: list[Gathered], hearers: Mapping[Connection, None], quote: tuple[str, Message]
+) -> None:
+    """Put a quote to those that the same connections hear.
+
+    Most people watch the same lists. Comparing two audiences is a fraction of a walk over one of
+    them, and what is heard together is joined once and written to each connection as one piece.
+    """
+    for known, gathered in quotes[-SAME_TRIED:]:
+        if len(known) == len(hearers) and known == hearers:
+            gathered.append(quote)
+            return
+    quotes.append((hearers, [quote]))
+
+
+def _tell_gathered(quotes: list[Gathered]) -> None:
+    for hearers, gathered in quotes:
+        Connection.tell_live(hearers, gathered)
+    quotes.clear()

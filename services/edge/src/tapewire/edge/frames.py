@@ -7,6 +7,7 @@ message stands alone, so its deflated frame too is the same for everyone who neg
 
 import struct
 import zlib
+from collections.abc import Sequence
 from typing import Final
 
 TEXT: Final = 0x1
@@ -43,6 +44,24 @@ def deflate(payload: bytes) -> bytes:
     compressor = zlib.compressobj(6, zlib.DEFLATED, -WINDOW_BITS, 5)
     data = compressor.compress(payload) + compressor.flush(zlib.Z_SYNC_FLUSH)
     return data.removesuffix(_EMPTY_BLOCK)
+
+
+class Joined:
+    """Several messages as one write, joined at most once for each kind of connection."""
+
+    __slots__ = ("_deflated", "_messages", "plain")
+
+    def __init__(self, messages: "Sequence[Message]") -> None:
+        self._messages = messages
+        self._deflated: bytes | None = None
+        self.plain = b"".join([message.plain for message in messages])
+
+    @property
+    def deflated(self) -> bytes:
+        """The frames for connections with compression."""
+        if self._deflated is None:
+            self._deflated = b"".join([message.deflated for message in self._messages])
+        return self._deflated
 
 
 class Message:

@@ -18,15 +18,16 @@ class Outbound:
     """The frames of one connection. Pure: ``take`` returns what to write.
 
     Attributes:
+        ready: what is due, in order. Who finds the connection not lagging may append to it.
         lagging: between ``pause`` and ``resume``.
         conflated: live frames that a newer one replaced.
     """
 
-    __slots__ = ("_limit", "_live", "_ready", "_recent", "conflated", "lagging")
+    __slots__ = ("_limit", "_live", "_recent", "conflated", "lagging", "ready")
 
     def __init__(self, recent_waiting: int = RECENT_WAITING) -> None:
         self._limit = recent_waiting
-        self._ready: list[bytes] = []
+        self.ready: list[bytes] = []
         self._live: dict[str, bytes] | None = None
         self._recent: deque[bytes] | None = None
         self.lagging = False
@@ -34,12 +35,12 @@ class Outbound:
 
     def must(self, frame: bytes) -> None:
         """Write it whatever happens: a reply, or a critical message."""
-        self._ready.append(frame)
+        self.ready.append(frame)
 
     def recent(self, frame: bytes) -> bool:
         """Write it in its order. False: too many wait, the connection is too slow."""
         if not self.lagging:
-            self._ready.append(frame)
+            self.ready.append(frame)
             return True
         if self._recent is None:
             self._recent = deque()
@@ -51,7 +52,7 @@ class Outbound:
     def live(self, key: str, frame: bytes) -> None:
         """Write it, or the newest of its ``key`` once the connection reads again."""
         if not self.lagging:
-            self._ready.append(frame)
+            self.ready.append(frame)
             return
         if self._live is None:
             self._live = {}
@@ -68,18 +69,19 @@ class Outbound:
         """The transport's buffer is below its low-water mark: what waited is due."""
         self.lagging = False
         if self._recent:
-            self._ready.extend(self._recent)
+            self.ready.extend(self._recent)
         if self._live:
-            self._ready.extend(self._live.values())
+            self.ready.extend(self._live.values())
         self._recent = self._live = None
 
     def take(self) -> bytes:
         """Return everything that is due, as one write."""
-        ready = self._ready
+        ready = self.ready
         if not ready:
             return b""
-        self._ready = []
-        return ready[0] if len(ready) == 1 else b"".join(ready)
+        data = ready[0] if len(ready) == 1 else b"".join(ready)
+        ready.clear()
+        return data
 
     @property
     def waiting(self) -> int:
@@ -88,4 +90,4 @@ class Outbound:
 
     def __bool__(self) -> bool:
         """Return whether ``take`` would return something."""
-        return bool(self._ready)
+        return bool(self.ready)

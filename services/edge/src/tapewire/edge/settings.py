@@ -21,6 +21,11 @@ class EdgeSettings(ServiceSettings):
         default_factory=lambda: f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}",
         description="Name of this process among the edges; two must never share one.",
     )
+    edge_workers: int = Field(
+        default=1,
+        ge=1,
+        description="Processes behind the port, each a node of its own; `--workers` goes before.",
+    )
     edge_heartbeat_interval_s: float = Field(default=30.0, gt=0)
     edge_heartbeat_grace_s: float = Field(default=10.0, gt=0)
     edge_auth_deadline_s: float = Field(default=10.0, gt=0)
