@@ -6,7 +6,7 @@ import logging
 import os
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final, Protocol, TextIO
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -83,6 +83,7 @@ class FileStore:
         self._ids: list[str] = []
         self._written = 0
         self._used = False
+        self._torn = False  # the last line may have been written in part: the disk was full
         self._client_id = client_id
         self._read()
 
@@ -103,8 +104,13 @@ class FileStore:
         if self._written >= 2 * self._capacity:
             self._rewrite()
             return
-        with self._path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(list(ids)) + "\n")
+        begin, self._torn = "\n" if self._torn else "", True
+        with self._open() as file:
+            file.write(f"{begin}{json.dumps(list(ids))}\n")
+        self._torn = False
+
+    def _open(self) -> TextIO:
+        return self._path.open("a", encoding="utf-8")
 
     def _read(self) -> None:
         content = self._path.read_bytes() if self._path.exists() else b""
