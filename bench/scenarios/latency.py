@@ -25,7 +25,7 @@ from bench.servers import broker, service, vhost
 from tapewire.broker import Link, Role, topology
 
 EVENTS_PER_S: Final = 50
-SECONDS: Final = 20.0
+SECONDS: Final = 10.0
 
 
 async def run(options: Options) -> list[Figure]:
