@@ -134,7 +134,7 @@ class PaperSession:
 
     async def _consider(self, quote: Quote) -> None:
         position = self._account.positions.get(quote.symbol)
-        decision = self._strategy.decide(quote.symbol, position)
+        decision = self._strategy.decide(quote.symbol, position, self._plan.patience)
         if position is not None:
             position.age += 1
         await self._emit.emit_algorithm_decision(

@@ -97,27 +97,27 @@ class Account:
 
 
 class Strategy:
-    """Looks at each symbol's last quotes.
+    """Looks at each symbol's last quotes."""
 
-    Args:
-        patience: decisions after which a position is closed whatever it does.
-    """
-
-    def __init__(self, patience: int) -> None:
-        self._patience = patience
+    def __init__(self) -> None:
         self._prices: dict[str, deque[float]] = {}
 
     def see(self, quote: Quote) -> None:
         """Take in a quote."""
         self._prices.setdefault(quote.symbol, deque(maxlen=SLOW)).append(quote.last)
 
-    def decide(self, symbol: str, position: Position | None) -> Decision:
-        """Return what to do with ``symbol``, given what is held of it."""
+    def decide(self, symbol: str, position: Position | None, patience: int) -> Decision:
+        """Return what to do with ``symbol``, given what is held of it.
+
+        ``patience``: decisions after which a position is closed whatever it does.
+        """
         prices = self._prices.get(symbol, ())
         if len(prices) < FAST + 3:
             return Decision("hold", f"{symbol}: {len(prices)} quotes are too few to judge", 0.1)
         trend, stretch = _signals(list(prices))
         if position is not None and position.quantity:
+            if position.age >= patience:
+                return Decision("close_position", f"{symbol}: held long enough", 0.6)
             return self._leave(symbol, position, trend, stretch)
         if abs(stretch) >= STRETCH:
             action: Action = "sell" if stretch > 0 else "buy"
@@ -134,8 +134,6 @@ class Strategy:
 
     def _leave(self, symbol: str, position: Position, trend: float, stretch: float) -> Decision:
         long = position.quantity > 0
-        if position.age >= self._patience:
-            return Decision("close_position", f"{symbol}: held long enough", 0.6)
         if (stretch > STRETCH) if long else (stretch < -STRETCH):
             return Decision("close_position", f"{symbol}: the move went our way", 0.8)
         if (trend < -TREND) if long else (trend > TREND):

@@ -3,9 +3,10 @@
     python examples/paper_trader.py                      on the fleet that `tapewire up` started
     python examples/paper_trader.py --scenario steady    without the demo's bad ending
 
-In the scenario ``demo`` it trades too much with a dear broker, so that it runs into its loss limit
-within two minutes: warning, critical, emergency, and the order to stop, which it obeys. After a
-pause it begins a new session. In ``steady`` it goes on until it is stopped.
+In the scenario ``demo`` it trades too much with a dear broker, so that it runs into its loss limit:
+warning, critical, emergency, and the order to stop, which it obeys. After a pause it begins a new
+session. The first one ends within a minute, for those who have just come; each later one takes six
+to eight, so that a page left open does not fill up. In ``steady`` it goes on until it is stopped.
 
 It finds the fleet as ``addresses.py`` says.
 """
@@ -15,7 +16,9 @@ import asyncio
 import logging
 import os
 import signal
+from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -34,13 +37,13 @@ SYMBOLS = "SPY,QQQ,AAPL,NVDA"
 class Trader:
     """One session after another, until it is told to quit."""
 
-    def __init__(self, plan: Plan, publisher: EventPublisher, *, pause_s: float) -> None:
+    def __init__(self, plans: Iterator[Plan], publisher: EventPublisher, *, pause_s: float) -> None:
         self.quit = asyncio.Event()
-        self._plan = plan
+        self._plans = plans
         self._publisher = publisher
         self._pause_s = pause_s
         self._quotes: dict[str, Quote] = {}
-        self._strategy = Strategy(plan.patience)
+        self._strategy = Strategy()
         self._session: PaperSession | None = None
 
     def listen(self, client: WebSocketClient) -> None:
@@ -54,7 +57,7 @@ class Trader:
         """Trade until told to quit."""
         while not self.quit.is_set():
             self._session = PaperSession(
-                self._plan,
+                next(self._plans),
                 self._publisher,
                 f"s-{datetime.now(UTC):%m%d-%H%M%S}",
                 self._quotes,
@@ -96,19 +99,27 @@ class Trader:
         )
 
 
-def plan_of(scenario: str, user: str, symbols: str) -> Plan:
-    """Return the plan of a scenario."""
-    demo = scenario == "demo"
-    return Plan(
+def plans_of(scenario: str, user: str, symbols: str) -> Iterator[Plan]:
+    """Yield the plans of a scenario's sessions, one after the other, for ever."""
+    steady = Plan(
         user=user,
         symbols=tuple(symbols.split(",")),
         equity=100_000.0,
         loss_limit=1_200.0,
-        time_limit_s=900 if demo else 6 * 3600,
-        notional=30_000.0 if demo else 10_000.0,
-        fee=15.0 if demo else 0.35,  # about a fill a second: the limit is 80 s away
-        patience=1 if demo else 20,
+        time_limit_s=6 * 3600,
+        notional=10_000.0,
+        fee=0.35,
+        patience=20,
     )
+    if scenario != "demo":
+        while True:
+            yield steady
+    dear = replace(steady, time_limit_s=900, patience=1)
+    yield replace(
+        dear, notional=30_000.0, fee=26.0
+    )  # about a fill a second: the limit is 45 s away
+    while True:
+        yield replace(dear, notional=20_000.0, fee=4.0, decide_every_s=1.6)  # seven minutes
 
 
 def arguments() -> argparse.Namespace:
@@ -139,23 +150,23 @@ def memory(data_dir: str, user: str) -> FileStore | None:
 async def main() -> None:
     """Connect, trade, and say goodbye on SIGTERM or Ctrl-C."""
     options = arguments()
-    plan = plan_of(options.scenario, options.user, options.symbols)
+    plans = plans_of(options.scenario, options.user, options.symbols)
     where = Addresses.find()
     publisher = EventPublisher(
         where.amqp or where.need("ingest"),
-        token=None if where.amqp else where.token_for(plan.user, "events:write"),
+        token=None if where.amqp else where.token_for(options.user, "events:write"),
         name="paper-trader",
     )
     client = WebSocketClient(
         where.need("edges"),
-        token=where.token_for(plan.user),
+        token=where.token_for(options.user),
         client_id=EXECUTOR,
         inbox="own",
-        channels=[f"market:{symbol}" for symbol in plan.symbols],
-        store=memory(options.data_dir, plan.user),
+        channels=[f"market:{symbol}" for symbol in options.symbols.split(",")],
+        store=memory(options.data_dir, options.user),
     )
     async with publisher:
-        trader = Trader(plan, publisher, pause_s=float(options.pause))
+        trader = Trader(plans, publisher, pause_s=float(options.pause))
         trader.listen(client)
         loop = asyncio.get_running_loop()
         for signum in (signal.SIGTERM, signal.SIGINT):

@@ -4,6 +4,7 @@ import random
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -41,29 +42,39 @@ def test_account_adds_up_over_any_sequence_of_fills() -> None:
 def test_strategy_says_why_and_leaves_what_it_entered() -> None:
     from paper_strategy import Position, Quote, Strategy
 
-    strategy = Strategy(patience=3)
-    assert strategy.decide("SPY", None).action == "hold"
+    strategy = Strategy()
+    assert strategy.decide("SPY", None, 3).action == "hold"
     for step in range(60):
         strategy.see(Quote("SPY", 100, 100.02, 100 + step * 0.01))
-    entry = strategy.decide("SPY", None)
+    entry = strategy.decide("SPY", None, 3)
     assert entry.action in {"buy", "sell"}
     assert entry.reasoning
     assert 0 <= entry.confidence <= 1
-    assert strategy.decide("SPY", Position(10, 100, age=3)).action == "close_position"
+    assert strategy.decide("SPY", Position(10, 100, age=3), 3).action == "close_position"
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_demo_plan_reaches_its_loss_limit_within_two_minutes(seed: int) -> None:
-    from paper_strategy import Account, Quote, Strategy
-    from paper_trader import SYMBOLS, plan_of
+def test_demo_shows_an_alert_within_a_minute_and_then_one_in_five_to_ten(seed: int) -> None:
+    from paper_trader import SYMBOLS, plans_of
 
-    plan = plan_of("demo", "alice", SYMBOLS)
+    plans = plans_of("demo", "alice", SYMBOLS)
+    warned, stopped = seconds_to(0.75, next(plans), seed), 0.0
+    assert 15 < warned < 50  # the first quotes take some seconds, too
+    for number in range(2):
+        stopped = seconds_to(1.0, next(plans), 100 * number + seed)
+        assert 300 < stopped < 600
+
+
+def seconds_to(share: float, plan: Any, seed: int) -> float:
+    """Return after how many seconds a session has lost that share of its limit."""
+    from paper_strategy import Account, Quote, Strategy
+
     chance = random.Random(seed)
-    strategy, account = Strategy(plan.patience), Account()
+    strategy, account = Strategy(), Account()
     quotes: dict[str, Quote] = {}
     prices = dict.fromkeys(plan.symbols, 400.0)
-    seconds, turn, worst = 0.0, 0, 0.0
-    while worst > -plan.loss_limit:
+    seconds, turn = 0.0, 0
+    while account.profit(quotes) > -share * plan.loss_limit:
         for symbol in plan.symbols:  # five quotes a second, as the simulated feed gives them
             for _ in range(round(5 * plan.decide_every_s)):
                 prices[symbol] *= 1 + chance.gauss(0, 0.00006)
@@ -74,14 +85,14 @@ def test_demo_plan_reaches_its_loss_limit_within_two_minutes(seed: int) -> None:
         symbol = plan.symbols[turn % len(plan.symbols)]
         turn, seconds = turn + 1, seconds + plan.decide_every_s
         quote, position = quotes[symbol], account.positions.get(symbol)
-        decision = strategy.decide(symbol, position)
+        decision = strategy.decide(symbol, position, plan.patience)
         if position:
             position.age += 1
-        quantity = {"buy": 75.0, "sell": -75.0}.get(decision.action, 0.0)
+        size = round(plan.notional / 400)
+        quantity = {"buy": size, "sell": -size}.get(decision.action, 0.0)
         if decision.action == "close_position" and position:
             quantity = -position.quantity
         if quantity:
             account.fill(symbol, quantity, quote.ask if quantity > 0 else quote.bid, plan.fee)
-        worst = min(worst, account.profit(quotes))
-        assert seconds < 150
-    assert seconds > 40
+        assert seconds < 1200
+    return seconds
