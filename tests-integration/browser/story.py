@@ -58,7 +58,13 @@ class Story:
             ]
             for begin in range(0, len(marks), 100):
                 await publish(self._fleet, *marks[begin : begin + 100])
-        yesterday = started(self._user, sessionId="overnight-02", lossLimit=500, symbols=["QQQ"])
+        yesterday = started(
+            self._user,
+            sessionId="overnight-02",
+            lossLimit=500,
+            algorithmId="carry-3",
+            symbols=["QQQ"],
+        )
         end = {"type": "session_completed", "userId": self._user, "sessionId": "overnight-02"}
         await publish(
             self._fleet,
