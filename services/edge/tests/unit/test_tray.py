@@ -13,6 +13,7 @@ from tapewire.edge.effects import (
     RelayAcked,
     Send,
     Settle,
+    Succeed,
     TellAcked,
 )  # fmt: skip
 from tapewire.edge.frames import Message
@@ -301,6 +302,62 @@ def test_same_message_twice_in_the_queue_is_shown_once_and_settled_twice():
     effects = tray.deliver(parcel(1), 2, 0)
     assert (sends(effects), settles(effects)) == ([], [(1, False)])
     assert settles(tray.ack(["1"], 0, by="a")) == [(2, False)]
+
+
+# A change of holder
+
+
+def heir():
+    """A tray that another edge has told of number 1, and that the broker gives to this one now."""
+    tray = opened()
+    tray.join("a", 0)
+    told(tray, 1)
+    return tray
+
+
+def test_what_was_on_its_way_to_the_last_holder_comes_before_what_is_new():
+    tray = heir()
+    effects = tray.deliver(parcel(4), 1, 0)
+    assert (sends(effects), Succeed() in effects) == ([], True)
+    assert sends(tray.deliver(parcel(2, redelivered=True), 2, 0)) == [("a", "2")]
+    assert sends(tray.deliver(parcel(3, redelivered=True), 3, 0)) == [("a", "3")]
+    assert sends(tray.succeed(0)) == [("a", "4")]
+    assert sends(tray.deliver(parcel(5), 4, 0)) == [("a", "5")]
+
+
+def test_what_another_device_acked_meanwhile_is_settled_unseen():
+    tray = heir()
+    tray.deliver(parcel(4), 1, 0)
+    assert tray.is_holder
+    tray.ack(["4"], 0)
+    effects = tray.succeed(0)
+    assert (sends(effects), settles(effects)) == ([], [(1, False)])
+
+
+def test_what_was_kept_for_the_last_holders_sake_is_given_back_behind_the_rest():
+    tray = heir()
+    tray.deliver(parcel(4), 1, 0)
+    tray.deliver(parcel(2, redelivered=True), 2, 0)
+    tray.leave("a")
+    tray.apply(Event.EMPTIED)
+    assert settles(tray.give_back()) == [(2, True), (1, True)]
+    assert tray.succeed(0) == []
+
+
+def test_lost_broker_takes_back_what_was_kept_for_the_last_holders_sake():
+    tray = heir()
+    tray.deliver(parcel(4), 1, 0)
+    tray.apply(Event.DETACHED)
+    assert tray.succeed(0) == []
+
+
+def test_holder_that_follows_nobody_waits_for_nothing():
+    tray = opened()
+    tray.join("a", 0)
+    assert tray.deliver(parcel(1), 1, 0)[0].parcel.id == "1"
+    other = heir()
+    other.succeed(0)  # the last one has said that it is closed
+    assert sends(other.deliver(parcel(2), 1, 0)) == [("a", "2")]
 
 
 # Recent trays

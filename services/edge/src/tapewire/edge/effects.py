@@ -66,6 +66,10 @@ class Ask(NamedTuple):
     """Relays were missed: ask the holder what it holds. What it relays meanwhile is kept."""
 
 
+class Succeed(NamedTuple):
+    """This edge has become the holder: have the tray ``succeed`` soon, if nothing does before."""
+
+
 class TellAcked(NamedTuple):
     """Tell a connection that another device acknowledged these."""
 
@@ -79,5 +83,5 @@ class RelayAcked(NamedTuple):
     ids: tuple[str, ...]
 
 
-Effect: TypeAlias = Send | Settle | Copy | Ask | TellAcked | RelayAcked
+Effect: TypeAlias = Send | Settle | Copy | Ask | Succeed | TellAcked | RelayAcked
 Interested: TypeAlias = Callable[[Member, Parcel], bool]

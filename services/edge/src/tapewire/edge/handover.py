@@ -50,7 +50,7 @@ class Handover:
         """
         quorum = line.queue.arguments["x-queue-type"] == "quorum"
         at_once = RETURNS_AT_ONCE if quorum else len(line.tray) or 1
-        before = await self._look(line) if quorum and line.tray.unsettled else None
+        before = await self._look(line) if quorum and line.consumer_tag else None
         held = line.tray.give_back()
         first, more = held[:at_once], held[at_once:]
         try:
@@ -59,7 +59,7 @@ class Handover:
         except CONNECTION_ERRORS as error:
             log.info("consumer not cancelled: %s", error)  # it went with its AMQP channel
         more += line.tray.give_back()  # what was on its way
-        held_any = bool(held or more)
+        gave_any = bool(first or more)
         returned = (before.messages if before is not None else 0) + len(first)
         while more:
             if quorum:
@@ -69,18 +69,18 @@ class Handover:
             returned += len(more[:at_once])
             more = more[at_once:]
         await line.lane.flushed()
-        if quorum and held_any:
-            await self._left(line)
+        if before is not None and gave_any:
+            await self._left(line, before.consumers)
 
-    async def _left(self, line: Line) -> None:
+    async def _left(self, line: Line, consumers: int) -> None:
         """Wait until the broker counts our consumer no more: all that it held is back by then.
 
         How many are ready would not tell: new ones come meanwhile.
         """
         until = self._clock.now() + RETURNED_WITHIN_S
-        while not line.tray.peers and self._clock.now() < until:
+        while self._clock.now() < until:
             found = await self._look(line)
-            if found is None or found.consumers == 0:
+            if found is None or found.consumers < max(1, consumers):
                 return
             await asyncio.sleep(LOOK_EVERY_S)
 

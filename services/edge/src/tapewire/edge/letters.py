@@ -106,6 +106,8 @@ class Letters:
         if note.word == "closed":
             tray.peers.discard(note.node)
             line.answered.set()  # the holder that was asked has gone
+            if tray.was_told_by(note.node):
+                self._perform(line, tray.succeed(now))
             return
         tray.peers.add(note.node)
         if note.word == "opened":

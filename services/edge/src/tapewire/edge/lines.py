@@ -33,6 +33,7 @@ from tapewire.edge.effects import (
     RelayAcked,
     Send,
     Settle,
+    Succeed,
     TellAcked,
 )
 from tapewire.edge.frames import Message
@@ -44,7 +45,7 @@ from tapewire.edge.mailbox_state import JOINABLE, Event, State
 from tapewire.edge.node import Node
 from tapewire.edge.relay import Relays
 from tapewire.edge.tasks import Tasks
-from tapewire.edge.tray import HOLD_BACK_S
+from tapewire.edge.tray import HOLD_BACK_S, SUCCEED_WITHIN_S
 from tapewire.service import metrics, telemetry
 
 log = logging.getLogger(__name__)
@@ -352,13 +353,21 @@ class Lines:
                     self._relays.copy(line.word, line.name, parcel, at=at, again=repeat)
                 case Ask():
                     self.letters.ask(line)
+                case Succeed():
+                    self._clock.after(SUCCEED_WITHIN_S, partial(self._succeed, line))
                 case TellAcked(member, ids):
                     _connection(member).tell_acked(ids)
                 case RelayAcked(ids):
                     self._relays.acked(line.word, line.name, ids)
         if line.kind is Kind.RECENT and len(line.tray) >= RECENT_PREFETCH:
-            for laggard in line.tray.laggards():
-                _connection(laggard).close(CloseCode.SLOW_CONSUMER)
+            self._close_laggards(line)
+
+    def _succeed(self, line: Line) -> None:
+        self.perform(line, line.tray.succeed(self._clock.now()))
+
+    def _close_laggards(self, line: Line) -> None:
+        for laggard in line.tray.laggards():
+            _connection(laggard).close(CloseCode.SLOW_CONSUMER)
 
     def _settle(self, line: Line, settle: Settle) -> None:
         line.lane.settle(settle.tag, requeue=settle.requeue)

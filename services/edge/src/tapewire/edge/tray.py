@@ -23,6 +23,7 @@ from tapewire.edge.effects import (
     RelayAcked,
     Send,
     Settle,
+    Succeed,
     TellAcked,
 )
 from tapewire.edge.ledger import Ledger
@@ -33,6 +34,9 @@ REQUEUE_AFTER_S = 600.0  # a third of the broker's own limit, which closes the c
 # A copy that its holder, who repeats every 30 s, has not repeated for four turns is settled.
 STALE_TURNS = 4
 HOLD_BACK_S = 0.25  # how long an opening tray waits for the holder's answer
+# How long a new holder waits for the last one to have given all back. One that was killed does not
+# say so, and is waited for in vain.
+SUCCEED_WITHIN_S = 0.1
 
 
 @dataclass(slots=True)
@@ -76,6 +80,7 @@ class Tray:
         self._told = 0  # what this edge delivered as the holder, relayed or not
         self._teller = ""  # the holder that was heard last, and how far
         self._heard = 0
+        self._fresh: list[tuple[Parcel, int]] | None = None
 
     # What there is
 
@@ -103,6 +108,7 @@ class Tray:
         self.state = after(self.state, event)
         if event is Event.DETACHED:
             self.skip = 0
+            self._fresh = None
             for held in self._held.values():
                 held.tag = None
 
@@ -112,10 +118,12 @@ class Tray:
         """A connection came: it is shown what is held, in order, before anything newer."""
         self.members[member] = None
         effects: list[Effect] = []
-        for held in self._held.values():
+        for held in list(self._held.values()):
             if self._wants(member, held.parcel):
                 held.sent_at = now
                 effects.append(self._send(member, held))
+            elif self.kind is Kind.RECENT and not held.waiting:
+                effects += self._done(held)  # nobody here wants it any more
         return effects
 
     def leave(self, member: Member) -> list[Effect]:
@@ -150,6 +158,12 @@ class Tray:
             return effects
         if self.kind is Kind.RECENT and parcel.id in self._sent:
             return [*effects, Settle(tag, now)]
+        if self._teller and self._fresh is None:
+            self._fresh = []
+            effects.append(Succeed())
+        if self._fresh is not None and not parcel.redelivered:
+            self._fresh.append((parcel, tag))
+            return effects
         effects += self._show(parcel, tag, now)
         self._told += 1
         if self.peers:
@@ -260,10 +274,27 @@ class Tray:
             for held in self._held.values()
             if held.tag is not None
         ]
+        effects += [Settle(tag, 0.0, requeue=True) for _, tag in self._fresh or ()]
         self._held.clear()
+        self._fresh = None
         return effects
 
     # Other edges
+
+    def succeed(self, now: float) -> list[Effect]:
+        """The last holder has given everything back, or will not any more: go on as the holder.
+
+        What was on its way to that edge when it let go comes here behind what the broker gave to
+        this one in the meantime. But it was delivered once, so it says ``redelivered``, and is
+        shown at once; what does not is newer than all that does, and was kept until now.
+        """
+        self._teller, self._heard = "", 0
+        kept, self._fresh = self._fresh, None
+        return [effect for parcel, tag in kept or () for effect in self.deliver(parcel, tag, now)]
+
+    def was_told_by(self, node: str) -> bool:
+        """Whether that edge is the holder that was heard last."""
+        return self._teller.startswith(f"{node}.")
 
     @property
     def told_so_far(self) -> int:
@@ -352,7 +383,7 @@ class Tray:
     @property
     def is_holder(self) -> bool:
         """Whether this edge holds deliveries of the tray."""
-        return any(held.tag is not None for held in self._held.values())
+        return bool(self._fresh) or any(held.tag is not None for held in self._held.values())
 
     # Steps
 
