@@ -412,6 +412,16 @@ async def test_silent_client_is_closed_4003_and_a_posting_one_is_not(world, kind
         assert refused.value.code == 1006
 
 
+async def test_what_ended_is_forgotten_after_a_while(world, opened):
+    edge = await world.edge(edge_heartbeat_interval_s=1.0, edge_heartbeat_grace_s=1.0)
+    clients = [await opened(kind, edge) for kind in (Streaming, Polling, Streaming)]
+    assert len(edge.app.state.fallbacks) == 3
+    await clients[0].close()
+    for client in clients[1:]:
+        client.reading.cancel()
+    await world.until(lambda: len(edge.app.state.fallbacks) == 0)
+
+
 async def test_stream_that_is_left_frees_its_place_at_once(world, edge, opened):
     client = await opened(Streaming, edge)
     raised = await world.alert(1)

@@ -106,6 +106,10 @@ class Fallbacks:
         self._wires[connection.id] = wire
         wire.on_closed = lambda: self._clock.after(self._linger_s, lambda: self._forget(wire))
 
+    def __len__(self) -> int:
+        """Return how many connections can be named, those that ended a moment ago included."""
+        return len(self._wires)
+
     def _forget(self, wire: HttpWire) -> None:
         self._wires.pop(wire.connection.id, None)
 

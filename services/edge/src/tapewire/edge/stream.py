@@ -94,6 +94,7 @@ class Stream(Response):
                     await gone
         finally:
             self._connection.ended(1006)
+            self._wire.hang_up(1006, "connection lost")  # if nothing else has ended it
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
