@@ -9,6 +9,7 @@ import { NotConnected } from "./errors.ts";
 import type { Handler, HandlerFor, HandlerOptions } from "./handlers.ts";
 import { Identity } from "./identity.ts";
 import { Intake } from "./intake.ts";
+import { withFallbacks } from "./ladder.ts";
 import type { MessageType, UnknownMessage } from "./messages.ts";
 import type { ClientOptions, SendOptions, StopRequest } from "./options.ts";
 import { Outbound } from "./outbound.ts";
@@ -16,6 +17,7 @@ import { browserPlatform } from "./platform.ts";
 import type { Platform } from "./platform.ts";
 import type { ConnectionInfo } from "./state.ts";
 import { Timers } from "./timers.ts";
+import type { OpenTransport } from "./transport.ts";
 import { webSocketTransport } from "./websocket.ts";
 
 const TTL_MS = 30_000; // a message that waited longer is about a world that has moved on
@@ -46,7 +48,7 @@ export class WebSocketClient {
       ack: (id) => this.#acks.add(id),
       onError: options.onError ?? report,
     });
-    const transport = options.transport ?? webSocketTransport(options.WebSocket);
+    const transport = options.transport ?? transports(options);
     this.#connection = new Connection(options, this.#platform, this.#identity, transport, {
       welcomed: (welcome) => this.#welcomed(welcome),
       message: (message) => this.#receive(message),
@@ -180,6 +182,13 @@ export class WebSocketClient {
     // What was handled is written within a second; before an ack, at once.
     if (!this.#timers.has("save")) this.#timers.set("save", SAVE_MS, () => this.#identity.memory.flush());
   }
+}
+
+function transports({ WebSocket, fetch, fallback }: ClientOptions): OpenTransport {
+  const webSocket = webSocketTransport(WebSocket);
+  // Who brings a WebSocket of their own brings a fetch of their own, too, or means just that.
+  const fetching = fetch ?? (WebSocket ? undefined : globalThis.fetch);
+  return fallback === false || !fetching ? webSocket : withFallbacks(webSocket, fetching, WebSocket, fallback);
 }
 
 function report(error: unknown): void {

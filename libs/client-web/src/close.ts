@@ -1,6 +1,8 @@
 /** Close codes and what follows from them. The range is the rule: 40xx reconnect, 45xx stop. */
 
-export { CloseCode } from "./contracts.gen.ts";
+import { CloseCode } from "./contracts.gen.ts";
+
+export { CloseCode };
 
 // RFC 6455, 7.4.1 and its registry: going away, no status, abnormal, internal error, service restart,
 // try again later, bad gateway. None of them says that the client did wrong.
@@ -17,22 +19,11 @@ const WORDS: Readonly<Record<number, string>> = {
   1006: "connection lost",
   1009: "a message was too big",
   1012: "the server is restarting",
-  4000: "the server is draining",
-  4001: "too slow for the stream",
-  4003: "no sign of life",
-  4004: "the token expired",
-  4005: "the server is overloaded",
-  4006: "too many messages",
-  4500: "the token is invalid",
-  4501: "the server did not understand",
-  4502: "not authenticated in time",
-  4503: "disconnected by an operator",
-  4504: "too many connections",
-  4505: "not allowed",
-  4506: "replaced by a newer connection of this device",
 };
 
 /** `code` in words, for a person; the server's own `reason` comes first when it gave one. */
 export function closeReason(code: number, reason = ""): string {
-  return reason || WORDS[code] || `closed with code ${code}`;
+  if (reason || WORDS[code]) return reason || WORDS[code]!;
+  const name = Object.entries(CloseCode).find(([, named]) => named === code)?.[0];
+  return name?.toLowerCase().replaceAll("_", " ") ?? `closed with code ${code}`; // as the edge says it
 }

@@ -27,6 +27,7 @@ const STABLE_MS = 5000;
 const GRACE_MS = 10_000;
 const REFRESH_LEAD_MS = 60_000; // a minute for a slow token endpoint, or a fifth of a short life
 const REFRESH_AGAIN_MS = 5000;
+const CHANGE_MS = 500;
 
 export interface ConnectionPorts {
   /** The server knows us; requests may be made. */
@@ -47,7 +48,7 @@ export class Connection {
   readonly #openTransport: OpenTransport;
   readonly #ports: ConnectionPorts;
   readonly #tokens: TokenSource;
-  readonly #timers = new Timers<"retry" | "welcome" | "refresh" | "stable">();
+  readonly #timers = new Timers<"retry" | "welcome" | "refresh" | "stable" | "change">();
   readonly #liveness: Liveness;
   readonly #listeners = new Set<() => void>();
   #info: ConnectionInfo = INITIAL;
@@ -159,6 +160,7 @@ export class Connection {
         { url, query: this.#query(), token },
         {
           message: (text) => current() && this.#receive(text),
+          better: () => current() && this.#change(),
           closed: (code, words) => current() && this.#lose(code, closeReason(code, words)),
         },
       );
@@ -167,6 +169,12 @@ export class Connection {
       const fatal = typeof error === "object" && error !== null && "retryable" in error && error.retryable === false;
       this.#lose(fatal ? null : ABNORMAL, error instanceof Error ? error.message : String(error));
     }
+  }
+
+  /** Changes to a better transport, once nobody waits for an answer. */
+  #change(): void {
+    if (this.requests.size > 0) this.#timers.set("change", CHANGE_MS, () => this.#change());
+    else void this.reconnect();
   }
 
   #query(): Record<string, string> {

@@ -3,6 +3,7 @@
 export { WebSocketClient } from "./client.ts";
 export type { ClientOptions, SendOptions, StopRequest } from "./options.ts";
 export type { ChannelReply } from "./channels.ts";
+export type { FallbackOptions } from "./ladder.ts";
 export type { ConnectionInfo, ConnectionState, TransportName } from "./state.ts";
 export type { GetToken, TokenRequest } from "./token.ts";
 export type { Handler, HandlerOptions } from "./handlers.ts";

@@ -1,6 +1,7 @@
 /** How a client is made. */
 
 import type { Backoff } from "./backoff.ts";
+import type { FallbackOptions } from "./ladder.ts";
 import type { KeyValueStore, Platform } from "./platform.ts";
 import type { GetToken } from "./token.ts";
 import type { OpenTransport } from "./transport.ts";
@@ -33,7 +34,15 @@ export interface ClientOptions {
   readonly storage?: KeyValueStore | null;
   /** A handler threw. Reported like an uncaught error when left out. */
   readonly onError?: (error: unknown, message: { type: string }) => void;
+  /** Another WebSocket than the global one. */
   readonly WebSocket?: WebSocketConstructor;
+  /**
+   * When something stands in for a WebSocket that cannot be opened, and for how long; `false`: never.
+   * A client with a `WebSocket` of its own falls back only if it has a `fetch` of its own, too.
+   */
+  readonly fallback?: FallbackOptions | false;
+  /** Another `fetch` than the global one, for what stands in for a WebSocket. */
+  readonly fetch?: typeof globalThis.fetch;
   readonly transport?: OpenTransport;
   readonly platform?: Partial<Platform>;
 }

@@ -12,6 +12,10 @@ export interface TransportRequest {
 export interface TransportEvents {
   /** One message of the server. */
   message(text: string): void;
+  /** The server can be reached, though it has said nothing yet. */
+  opened?(): void;
+  /** A better transport may be had: worth a new connection. */
+  better?(): void;
   /** The end; called at most once, and nothing after it. */
   closed(code: number, reason: string): void;
 }

@@ -33,6 +33,7 @@ export function webSocketTransport(WebSocketClass?: WebSocketConstructor): OpenT
       socket.onerror = () => {}; // an 'error' without listener ends the process in some of Node's sockets
     };
     socket.onopen = () => {
+      events.opened?.();
       if (!inHandshake) socket.send(JSON.stringify({ type: "authenticate", token, ...query }));
     };
     socket.onmessage = (event: { data: unknown }) => {
@@ -58,7 +59,8 @@ export function webSocketTransport(WebSocketClass?: WebSocketConstructor): OpenT
   };
 }
 
-function webSocketUrl(url: string): string {
+/** The URL in full, with a WebSocket's scheme. */
+export function webSocketUrl(url: string): string {
   const base = typeof location === "undefined" ? undefined : location.href;
   return new URL(url, base).href.replace(/^http/, "ws");
 }

@@ -116,7 +116,7 @@ describe("connection", () => {
 
   it("rejects_connect_when_the_server_refuses", async () => {
     const scene = new Scene({}, { judge: () => 4500 });
-    await expect(scene.client.connect()).rejects.toThrow("the token is invalid");
+    await expect(scene.client.connect()).rejects.toThrow("invalid token");
     expect(scene.client.info.state).toBe("failed");
   });
 

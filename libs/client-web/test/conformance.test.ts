@@ -8,6 +8,8 @@ const DIRECTORY = new URL("../../client/conformance/", import.meta.url);
 describe.concurrent("conformance", () => {
   for (const file of readdirSync(DIRECTORY).filter((name) => name.endsWith(".json"))) {
     const transcript = JSON.parse(readFileSync(new URL(file, DIRECTORY), "utf8")) as Transcript;
-    it(file.replace(".json", ""), { timeout: 30_000 }, () => new Replay(transcript).run());
+    for (const over of ["websocket", "sse", "long-poll"] as const) {
+      it(`${file.replace(".json", "")} over ${over}`, { timeout: 30_000 }, () => new Replay(transcript, over).run());
+    }
   }
 });

@@ -6,6 +6,8 @@ import type { ClientOptions, KeyValueStore, Platform, WakeSignal } from "../src/
 import { FakeServer } from "../src/testing/index.ts";
 import type { FakeServerOptions } from "../src/testing/index.ts";
 
+export { alert, quote, trade } from "./events.ts";
+
 export class Scene {
   readonly server: FakeServer;
   readonly client: WebSocketClient;
@@ -63,39 +65,6 @@ export function memoryStore(kept = new Map<string, string>()): KeyValueStore {
     getItem: (key) => kept.get(key) ?? null,
     setItem: (key, value) => void kept.set(key, value),
     removeItem: (key) => void kept.delete(key),
-  };
-}
-
-export function alert(id: string, fields: object = {}) {
-  return {
-    type: "risk_alert",
-    id,
-    timestamp: "2026-01-05T14:30:00Z",
-    userId: "alice",
-    sessionId: "s-17",
-    alertLevel: "critical",
-    alertType: "loss_limit",
-    message: "Loss limit at 92 %",
-    currentValue: 92.1,
-    threshold: 90,
-    ack: true,
-    ...fields,
-  };
-}
-
-export function trade(id: string, fields: object = {}) {
-  return {
-    type: "trade_executed",
-    id,
-    timestamp: "2026-01-05T14:30:00Z",
-    userId: "alice",
-    sessionId: "s-17",
-    symbol: "SPY",
-    side: "buy",
-    quantity: 10,
-    price: 512.31,
-    orderId: `o-${id}`,
-    ...fields,
   };
 }
 

@@ -1,13 +1,17 @@
 /** Replays one conformance transcript (libs/client/conformance/README.md) against a real local server. */
 
 import { createServer } from "node:http";
-import type { IncomingMessage, Server } from "node:http";
+import type { IncomingMessage, Server, ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import type { Duplex } from "node:stream";
 import { isDeepStrictEqual } from "node:util";
 import { WebSocket, WebSocketServer } from "ws";
 import { TapewireError, WebSocketClient, memoryKey } from "../src/index.ts";
-import type { KeyValueStore, WebSocketConstructor } from "../src/index.ts";
+import { pollTransport } from "../src/fallback/poll.ts";
+import { streamTransport } from "../src/fallback/stream.ts";
+import type { KeyValueStore, TransportName, WebSocketConstructor } from "../src/index.ts";
+import { HttpPeer, webSocketPeer } from "./peers.ts";
+import type { Peer, PeerEvents } from "./peers.ts";
 
 type Json = Record<string, unknown>;
 type Outcome = "return" | "raise" | "hold";
@@ -30,7 +34,17 @@ export interface Transcript {
   readonly steps: Json[];
 }
 
+/** A connection that the client asks for, and that the transcript has not judged yet. */
+interface Handshake {
+  readonly request: IncomingMessage;
+  /** The token, as the transport carries it. */
+  readonly token: string;
+  accept(events: PeerEvents): Promise<Peer>;
+  refuse(status: number): void;
+}
+
 const WAIT_MS = 5000;
+const TRANSPORTS = { sse: streamTransport, "long-poll": pollTransport };
 const WELCOME = {
   type: "welcome",
   connectionId: "c-1",
@@ -47,23 +61,26 @@ export class Replay {
   readonly #transcript: Transcript;
   readonly #http: Server = createServer();
   readonly #wss = new WebSocketServer({ noServer: true, handleProtocols: () => "tapewire.v1" });
-  readonly #handshakes: { request: IncomingMessage; socket: Duplex; head: Buffer }[] = [];
+  readonly #handshakes: Handshake[] = [];
   readonly #frames: Json[] = [];
   readonly #acked: string[] = [];
   readonly #calls: Json[] = [];
   readonly #held = new Map<string, () => void>();
   readonly #results = new Map<string, Promise<unknown>>();
   readonly #variables = new Map<string, unknown>();
-  #socket: WebSocket | null = null;
+  readonly #over: TransportName;
+  #peer: Peer | null = null;
   #closedWith: number | null = null;
   #client!: WebSocketClient;
 
-  constructor(transcript: Transcript) {
+  constructor(transcript: Transcript, over: TransportName = "websocket") {
     this.#transcript = transcript;
+    this.#over = over;
   }
 
   async run(): Promise<void> {
-    this.#http.on("upgrade", (request, socket, head) => this.#handshakes.push({ request, socket, head }));
+    this.#http.on("upgrade", (request, socket, head) => this.#upgrade(request, socket, head));
+    this.#http.on("request", (request, response) => void this.#request(request, response));
     await new Promise<void>((resolve) => this.#http.listen(0, "127.0.0.1", resolve));
     this.#client = this.#makeClient();
     this.#client.connect().catch(() => {});
@@ -78,8 +95,7 @@ export class Replay {
       if (this.#frames.length > 0) throw new Error(`unexpected frames: ${JSON.stringify(this.#frames)}`);
     } finally {
       this.#client.disconnect();
-      this.#socket?.terminate();
-      for (const { socket } of this.#handshakes) socket.destroy();
+      this.#peer?.drop();
       this.#http.closeAllConnections();
       this.#http.close();
     }
@@ -103,7 +119,9 @@ export class Replay {
       clientId: client.clientId ?? null,
       storage,
       backoff: { firstMs, maxMs },
-      WebSocket: WebSocket as unknown as WebSocketConstructor,
+      ...(this.#over === "websocket"
+        ? { WebSocket: WebSocket as unknown as WebSocketConstructor }
+        : { transport: TRANSPORTS[this.#over](fetch) }),
       onError: () => {},
       channels: client.channels ?? [],
       ...(client.inbox ? { inbox: client.inbox } : {}),
@@ -125,12 +143,11 @@ export class Replay {
   async #step(step: Json): Promise<void> {
     if ("accept" in step) return this.#accept(step.accept as Json);
     if ("refuse" in step) {
-      const { socket } = await this.#nextHandshake(WAIT_MS);
-      socket.end(`HTTP/1.1 ${String(step.refuse)} Refused\r\nConnection: close\r\n\r\n`);
+      (await this.#nextHandshake(WAIT_MS)).refuse(step.refuse as number);
     } else if ("welcome" in step) {
-      this.#socket!.send(JSON.stringify({ ...WELCOME, ...(step.welcome as Json) }));
+      this.#peer!.send(JSON.stringify({ ...WELCOME, ...(step.welcome as Json) }));
     } else if ("send" in step) {
-      this.#socket!.send(typeof step.send === "string" ? step.send : JSON.stringify(this.#filled(step.send)));
+      this.#peer!.send(typeof step.send === "string" ? step.send : JSON.stringify(this.#filled(step.send)));
     } else if ("expect" in step) {
       await this.#expect(step.expect as Json);
     } else if ("calls" in step) {
@@ -140,9 +157,9 @@ export class Replay {
     } else if ("release" in step) {
       this.#held.get(step.release as string)!();
     } else if ("close" in step) {
-      this.#socket!.close(step.close as number);
+      this.#peer!.close(step.close as number);
     } else if ("drop" in step) {
-      this.#socket!.terminate();
+      this.#peer!.drop();
     } else if ("closed" in step) {
       await until(() => this.#closedWith !== null, "the client to close");
       if (step.closed !== true && this.#closedWith !== step.closed) throw new Error(`closed with ${this.#closedWith}`);
@@ -165,26 +182,59 @@ export class Replay {
 
   async #accept(accept: Json): Promise<void> {
     const since = Date.now();
-    const { request, socket, head } = await this.#nextHandshake((accept.withinMs as number) ?? WAIT_MS);
+    const handshake = await this.#nextHandshake((accept.withinMs as number) ?? WAIT_MS);
     if (Date.now() - since < ((accept.notBeforeMs as number) ?? 0)) throw new Error("too early");
-    const query = Object.fromEntries(new URL(request.url!, "http://x").searchParams);
+    const query = Object.fromEntries(new URL(handshake.request.url!, "http://x").searchParams);
     if (!isDeepStrictEqual(query, accept.query ?? {})) throw new Error(`query is ${JSON.stringify(query)}`);
-    if (accept.token !== undefined) {
-      const offered = (request.headers["sec-websocket-protocol"] ?? "").split(/, */);
-      if (!offered.includes(`bearer.${String(accept.token)}`)) throw new Error(`offered ${offered.join()}`);
-    }
+    if (accept.token !== undefined && handshake.token !== accept.token) throw new Error(`token is ${handshake.token}`);
     this.#closedWith = null;
-    this.#wss.handleUpgrade(request, socket, head, (accepted) => {
-      this.#socket = accepted;
-      accepted.on("message", (data: Buffer) => {
-        const frame = JSON.parse(data.toString()) as Json;
+    const peer: Peer = await handshake.accept({
+      text: (text) => {
+        const frame = JSON.parse(text) as Json;
         if (frame.type === "ack") this.#acked.push(...(frame.ids as string[]));
         else if (frame.type !== "heartbeat") this.#frames.push(frame);
-      });
-      accepted.on("close", (code) => {
-        if (this.#socket === accepted) this.#closedWith = code;
-      });
+      },
+      closed: (code) => {
+        if (this.#peer === peer) this.#closedWith = code;
+      },
     });
+    this.#peer = peer;
+  }
+
+  #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
+    const offered = (request.headers["sec-websocket-protocol"] ?? "").split(/, */);
+    this.#handshakes.push({
+      request,
+      token: offered.find((protocol) => protocol.startsWith("bearer."))?.slice("bearer.".length) ?? "",
+      accept: (events) =>
+        new Promise((resolve) =>
+          this.#wss.handleUpgrade(request, socket, head, (accepted) => resolve(webSocketPeer(accepted, events))),
+        ),
+      refuse: (status) => void socket.end(`HTTP/1.1 ${status} Refused\r\nConnection: close\r\n\r\n`),
+    });
+  }
+
+  async #request(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const { searchParams } = new URL(request.url!, "http://x");
+    if (!searchParams.has("connectionId")) {
+      this.#handshakes.push({
+        request,
+        token: (request.headers.authorization ?? "").replace("Bearer ", ""),
+        accept: (events) => Promise.resolve(new HttpPeer(request, response, events)),
+        refuse: (status) => void response.writeHead(status).end(),
+      });
+      return;
+    }
+    const peer = this.#peer;
+    if (!(peer instanceof HttpPeer) || peer.isDropped) {
+      response.writeHead(410).end();
+    } else if (request.method === "GET") {
+      peer.poll(response, Number(searchParams.get("cursor")));
+    } else {
+      if (request.method === "POST") await peer.post(request);
+      else peer.leave();
+      response.writeHead(204).end();
+    }
   }
 
   async #expect(expected: Json): Promise<void> {

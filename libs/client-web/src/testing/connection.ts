@@ -2,7 +2,7 @@
 
 import type { ClientFrame } from "../contracts.gen.ts";
 import type { FakeServer } from "./server.ts";
-import type { FakeSocket, SocketPeer } from "./socket.ts";
+import type { ClientEnd, SocketPeer } from "./socket.ts";
 
 export interface Handshake {
   readonly url: string;
@@ -17,12 +17,14 @@ export class FakeConnection implements SocketPeer {
   /** What the client sent, in order. */
   readonly frames: ClientFrame[] = [];
   readonly channels = new Set<string>();
+  /** The number of the newest message whose receipt was proved; of streams and polls. */
+  proved = 0;
   handshake: Handshake = { url: "", query: {}, token: null };
   isOpen = false;
   /** The code with which the client left; null while it has not. */
   leftWith: number | null = null;
   readonly #server: FakeServer;
-  #socket: FakeSocket | null = null;
+  #socket: ClientEnd | null = null;
 
   constructor(server: FakeServer) {
     this.#server = server;
@@ -49,7 +51,7 @@ export class FakeConnection implements SocketPeer {
     this.close(1006);
   }
 
-  connecting(socket: FakeSocket, url: string, protocols: readonly string[]): void {
+  connecting(socket: ClientEnd, url: string, protocols: readonly string[]): void {
     this.#socket = socket;
     const { origin, pathname, searchParams } = new URL(url);
     const bearer = protocols.find((protocol) => protocol.startsWith(BEARER));

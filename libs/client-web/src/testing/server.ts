@@ -4,7 +4,9 @@ import type { ClientFrame, Welcome } from "../contracts.gen.ts";
 import type { WebSocketConstructor } from "../websocket.ts";
 import { FakeConnection } from "./connection.ts";
 import type { Handshake } from "./connection.ts";
+import { fakeFetch } from "./http.ts";
 import { FakeSocket } from "./socket.ts";
+import type { ClientEnd, SocketPeer } from "./socket.ts";
 
 export interface FakeServerOptions {
   readonly userId?: string;
@@ -30,6 +32,12 @@ export interface FakeServerOptions {
 export class FakeServer {
   /** Give this to `WebSocketClient` as its `WebSocket`. */
   readonly WebSocket: WebSocketConstructor;
+  /** Give this to `WebSocketClient` as its `fetch`, for what stands in for a WebSocket. */
+  readonly fetch: typeof globalThis.fetch;
+  /** False: as behind a proxy that lets none through. */
+  allowsWebSockets = true;
+  allowsStreams = true;
+  allowsPolls = true;
   /** Every connection there was, oldest first. */
   readonly connections: FakeConnection[] = [];
   /** False: handshakes fail, as when no server is there. */
@@ -39,16 +47,21 @@ export class FakeServer {
 
   constructor(options: FakeServerOptions = {}) {
     this.#options = options;
-    const connect = (url: string, protocols: string[]) => {
+    const connect = () => {
       const connection = new FakeConnection(this);
       this.connections.push(connection);
-      return new FakeSocket(connection, url, protocols);
+      return connection;
     };
+    const socket = (url: string, protocols: string[]) =>
+      this.allowsWebSockets
+        ? new FakeSocket(connect(), url, protocols)
+        : new FakeSocket(new BlockedPeer(), url, protocols);
     this.WebSocket = class {
       constructor(url: string, protocols: string[]) {
-        return connect(url, protocols);
+        return socket(url, protocols);
       }
     } as unknown as WebSocketConstructor;
+    this.fetch = fakeFetch(this, connect);
   }
 
   /** The newest connection. */
@@ -145,4 +158,13 @@ export class FakeServer {
         return connection.send({ type: "accepted", id: frame.id, idempotencyKey: frame.idempotencyKey });
     }
   }
+}
+
+/** A proxy that knows no WebSockets. */
+class BlockedPeer implements SocketPeer {
+  connecting(socket: ClientEnd): void {
+    socket.closed(1006, "");
+  }
+  received(): void {}
+  left(): void {}
 }

@@ -6,15 +6,22 @@ const CONNECTING = 0;
 const OPEN = 1;
 const CLOSED = 3;
 
+/** What the server's end speaks to. */
+export interface ClientEnd {
+  opened(): void;
+  arrived(text: string): void;
+  closed(code: number, reason: string): void;
+}
+
 export interface SocketPeer {
   /** The client connects; accept with `opened`, refuse with `closed`. */
-  connecting(socket: FakeSocket, url: string, protocols: readonly string[]): void;
+  connecting(socket: ClientEnd, url: string, protocols: readonly string[]): void;
   received(text: string): void;
   left(code: number): void;
 }
 
 /** Everything arrives in a microtask of its own, as from a network: never inside the caller's turn. */
-export class FakeSocket implements WebSocketLike {
+export class FakeSocket implements WebSocketLike, ClientEnd {
   readyState = CONNECTING;
   onopen: ((event: never) => void) | null = null;
   onmessage: ((event: never) => void) | null = null;
