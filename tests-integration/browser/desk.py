@@ -31,17 +31,22 @@ class Desk:
         await self.page.goto(address(self._fleet))
 
     async def sign_in(self, *, until: str = "connected") -> None:
-        """Open the page and sign in, by name or by token, as the fleet wants it."""
+        """Open the page and sign in, by name or by token, as the fleet wants it.
+
+        A name is known to a device's other tabs, and is not asked for again.
+        """
         await self.open()
         name = self.page.get_by_label("Trader", exact=True)
         token = self.page.get_by_label("Access token", exact=True)
-        await name.or_(token).wait_for()
+        await name.or_(token).or_(self.connection).wait_for()
+        if await self.connection.is_visible():
+            return await self.until(until)
         if await name.is_visible():
             await name.fill(self.user)
         else:
             await token.fill(self._fleet.token(self.user))
         await self.page.get_by_role("button", name="Sign in").click()
-        await self.until(until)
+        return await self.until(until)
 
     async def until(self, state: str) -> None:
         """Wait until the connection pill shows `state`."""

@@ -11,7 +11,8 @@ async def press_stop(desk):
     await desk.button("STOP").click()
     await desk.page.get_by_label("Reason (optional)").fill("It looks wrong")
     await desk.button("Stop 1 session").click()
-    await expect(desk.page.get_by_role("heading", name="Stop ordered")).to_be_visible(
+    # By its text: the alert about this very stop may cover it, and then it has no role.
+    await expect(desk.page.get_by_text("Stop ordered", exact=True)).to_be_visible(
         timeout=PATIENCE_MS
     )
 

@@ -161,6 +161,19 @@ describe("useRealTimeSessionStatus", () => {
     expect(result.current).toMatchObject({ status: "completed", data: { currentPnL: -400 } });
   });
 
+  it("is_not_set_back_by_a_snapshot_that_something_newer_overtook", async () => {
+    const scene = new Scene();
+    const { result } = renderHook(() => useRealTimeSessionStatus("s-17"), { wrapper: within(scene) });
+    await go(17);
+    scene.server.publish(status("s-17", 120, { timestamp: "2026-01-05T14:30:02Z" }));
+    scene.server.publish(status("s-17", -412.5, { timestamp: "2026-01-05T14:30:01Z", snapshot: true }));
+    await go(17);
+    expect(result.current?.data?.currentPnL).toBe(120);
+    scene.server.publish(status("s-17", 130, { timestamp: "2026-01-05T14:30:03Z", snapshot: true }));
+    await go(17);
+    expect(result.current?.data?.currentPnL).toBe(130);
+  });
+
   it("lists_a_users_sessions_once_the_user_is_known", async () => {
     const scene = new Scene();
     const { result } = renderHook(() => useRealTimeSessions(), { wrapper: within(scene) });

@@ -21,6 +21,8 @@ export interface Session extends Partial<Freshness> {
   readonly lossLimit?: number;
   readonly timeLimitS?: number;
   readonly summary?: SessionCompleted["summary"];
+  /** RFC 3339: of which instant `status` and `data` are. */
+  readonly statusAt?: string;
 }
 
 type SessionMessage = (SessionStarted | SessionStatus | SessionCompleted) & Delivered;
@@ -44,12 +46,15 @@ export function advanced(before: Session | undefined, message: SessionMessage, n
     case "session_completed":
       return given({ ...base, status: message.status }, { summary: message.summary });
     case "session_status": {
+      // A snapshot may have been on its way while something newer came.
+      if (message.snapshot && base.statusAt && Date.parse(message.timestamp) < Date.parse(base.statusAt)) return base;
       const freshness = base.receivedAt === undefined ? undefined : (base as Freshness);
       return {
         ...base,
         // A status that was on its way when the session ended does not open it again.
         status: RANK[message.status] < RANK[base.status] && !message.snapshot ? base.status : message.status,
         data: message.data,
+        statusAt: message.timestamp,
         ...refreshed(freshness, now),
       };
     }
