@@ -344,6 +344,17 @@ def test_what_was_kept_for_the_last_holders_sake_is_given_back_behind_the_rest()
     assert tray.succeed(0) == []
 
 
+def test_tray_whose_holder_says_that_it_closes_keeps_what_is_new_until_it_has_closed():
+    tray = opened()
+    tray.join("a", 0)
+    tray.follow("edge-1")
+    assert (tray.promised, tray.was_told_by("edge-1")) == (True, True)
+    assert sends(tray.deliver(parcel(4), 1, 0)) == []
+    assert sends(tray.deliver(parcel(3, redelivered=True), 2, 0)) == [("a", "3")]
+    assert sends(tray.succeed(0)) == [("a", "4")]
+    assert not tray.promised
+
+
 def test_lost_broker_takes_back_what_was_kept_for_the_last_holders_sake():
     tray = heir()
     tray.deliver(parcel(4), 1, 0)

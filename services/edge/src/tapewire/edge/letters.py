@@ -78,6 +78,11 @@ class Letters:
         if line.shared and line.tray.peers and line.tray.told_so_far:
             self._relays.mark(line.word, line.name, at=(line.epoch, line.tray.told_so_far))
 
+    def closing(self, line: Line) -> None:
+        """Say that a line is being given back here: whoever gets its tray should wait for that."""
+        if line.shared and (line.tray.told_so_far or line.tray.is_holder):
+            self._relays.closing(line.word, line.name)
+
     def closed(self, line: Line) -> None:
         """Say that a line is closed here."""
         if line.shared:
@@ -94,8 +99,12 @@ class Letters:
             self._on_ghost(note.user, note.client)
         for name in note.trays:
             line = self._find(name)
-            if line is not None and line.tray.state in JOINABLE:
+            if line is None:
+                continue
+            if line.tray.state in JOINABLE:
                 self._take(note, line)
+            elif note.word == "opened":
+                self.closing(line)  # who asks now has not heard it
 
     def _take(self, note: Note, line: Line) -> None:
         now = self._clock.now()
@@ -108,6 +117,9 @@ class Letters:
             line.answered.set()  # the holder that was asked has gone
             if tray.was_told_by(note.node):
                 self._perform(line, tray.succeed(now))
+            return
+        if note.word == "closing":
+            tray.follow(note.node)
             return
         tray.peers.add(note.node)
         if note.word == "opened":

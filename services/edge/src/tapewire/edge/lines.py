@@ -45,7 +45,7 @@ from tapewire.edge.mailbox_state import JOINABLE, Event, State
 from tapewire.edge.node import Node
 from tapewire.edge.relay import Relays
 from tapewire.edge.tasks import Tasks
-from tapewire.edge.tray import HOLD_BACK_S, SUCCEED_WITHIN_S
+from tapewire.edge.tray import HOLD_BACK_S, SUCCEED_AS_PROMISED_WITHIN_S, SUCCEED_WITHIN_S
 from tapewire.service import metrics, telemetry
 
 log = logging.getLogger(__name__)
@@ -267,6 +267,7 @@ class Lines:
 
     async def _release(self, line: Line) -> None:
         async with line.lock:
+            self.letters.closing(line)
             try:
                 await self._handover.give_back(line)
             except Exception as error:  # the user must be able to come back all the same
@@ -362,7 +363,11 @@ class Lines:
         if line.kind is Kind.RECENT and len(line.tray) >= RECENT_PREFETCH:
             self._close_laggards(line)
 
-    def _succeed(self, line: Line) -> None:
+    def _succeed(self, line: Line, *, at_last: bool = False) -> None:
+        if line.tray.promised and not at_last:
+            again = partial(self._succeed, line, at_last=True)
+            self._clock.after(SUCCEED_AS_PROMISED_WITHIN_S, again)
+            return
         self.perform(line, line.tray.succeed(self._clock.now()))
 
     def _close_laggards(self, line: Line) -> None:

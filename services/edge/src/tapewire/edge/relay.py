@@ -7,6 +7,7 @@
     <user>.copy     tray, to, end, holder     the answer is complete; without ``to``: all that was
                                               relayed so far, up to ``at``, should be there
     <user>.acked    tray                      these ids (the body, JSON) were acknowledged here
+    <user>.closing  tray                      this tray is given back from here; ``closed`` follows
     <user>.closed   tray                      this tray is closed here
     <user>.hang_up  client                    an operator wants this connection closed, or all
     <user>.asked    trays                     an operator looks: who holds messages of one, answer
@@ -127,6 +128,10 @@ class Relays:
     def opened(self, user: str, trays: Iterable[str], client: str | None) -> None:
         """Say that trays were opened here, and by which named client."""
         self._put(user, "opened", trays, client=client or "")
+
+    def closing(self, user: str, tray: str) -> None:
+        """Say that a tray is being given back."""
+        self._put(user, "closing", [tray])
 
     def closed(self, user: str, tray: str) -> None:
         """Say that a tray was closed here."""

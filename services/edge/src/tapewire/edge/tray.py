@@ -34,9 +34,10 @@ REQUEUE_AFTER_S = 600.0  # a third of the broker's own limit, which closes the c
 # A copy that its holder, who repeats every 30 s, has not repeated for four turns is settled.
 STALE_TURNS = 4
 HOLD_BACK_S = 0.25  # how long an opening tray waits for the holder's answer
-# How long a new holder waits for the last one to have given all back. One that was killed does not
-# say so, and is waited for in vain.
+# How long a new holder waits for the last one to say that it is giving all back, which one that was
+# killed does not, and then for it to have done so.
 SUCCEED_WITHIN_S = 0.1
+SUCCEED_AS_PROMISED_WITHIN_S = 2.0
 
 
 @dataclass(slots=True)
@@ -81,6 +82,8 @@ class Tray:
         self._teller = ""  # the holder that was heard last, and how far
         self._heard = 0
         self._fresh: list[tuple[Parcel, int]] | None = None
+        self.promised = False
+        """The last holder has said that it is giving everything back, and will say when it has."""
 
     # What there is
 
@@ -288,9 +291,16 @@ class Tray:
         this one in the meantime. But it was delivered once, so it says ``redelivered``, and is
         shown at once; what does not is newer than all that does, and was kept until now.
         """
-        self._teller, self._heard = "", 0
+        self._teller, self._heard, self.promised = "", 0, False
         kept, self._fresh = self._fresh, None
         return [effect for parcel, tag in kept or () for effect in self.deliver(parcel, tag, now)]
+
+    def follow(self, node: str) -> None:
+        """That edge is giving everything back, and will say when it has."""
+        if not self.is_holder:
+            self.promised = True
+            if not self.was_told_by(node):
+                self.in_step(f"{node}.", 0)
 
     def was_told_by(self, node: str) -> bool:
         """Whether that edge is the holder that was heard last."""
