@@ -17,6 +17,7 @@ Code: TypeAlias = str
 RECENT_KINDS: Final = session_kinds(Quality.RECENT)
 LIVE_KINDS: Final = session_kinds(Quality.LIVE)
 ACCOUNT: Final = "account"  # a kind: what changes for a user across all devices
+PREFERENCES: Final = "preferences_changed"  # the one detail of it that the edge acts upon
 
 
 class Plan(NamedTuple):
@@ -44,6 +45,11 @@ class Refused(NamedTuple):
 def user_channel(user: str) -> str:
     """Return the channel that a connection has from the start."""
     return f"user:{user}"
+
+
+def preferences_binding(user: str) -> Binding:
+    """Return what brings the changes of a user's preferences to an edge."""
+    return Binding(EVENTS, f"{escape(user)}.*.{ACCOUNT}.{PREFERENCES}")
 
 
 def plan(channel: str, claims: Claims) -> Plan | Refused:

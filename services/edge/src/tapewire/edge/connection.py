@@ -12,6 +12,7 @@ from tapewire.edge.effects import Kind, Parcel
 from tapewire.edge.frames import TEXT, Joined, Message, frame, ping
 from tapewire.edge.limits import Limits
 from tapewire.edge.outbound import Outbound
+from tapewire.edge.preferences import Hides
 from tapewire.edge.session import Phase, Session, Step
 from tapewire.edge.wheel import Timer
 
@@ -90,6 +91,7 @@ class Connection:
         "client_id",
         "close_code",
         "compressed",
+        "hides",
         "id",
         "last_seen",
         "on_proof",
@@ -128,6 +130,7 @@ class Connection:
         self.last_seen = self.opened_at = now
         self.timers: dict[str, Timer] = {}
         self.close_code: int | None = None
+        self.hides: Hides | None = None
         self.on_proof: Callable[[Connection, int], None] | None = None
         self._wire = wire
         self._flusher = flusher
@@ -168,8 +171,12 @@ class Connection:
         self.topics = frozenset(topic for plan in self.plans.values() for topic in plan.topics)
 
     def wants(self, parcel: Parcel) -> bool:
-        """Return whether one of its channels carries the message."""
-        return not self.topics.isdisjoint(topics_of(parcel.exchange, parcel.routing_key))
+        """Return whether one of its channels carries the message, and its user wants it now."""
+        if self.topics.isdisjoint(topics_of(parcel.exchange, parcel.routing_key)):
+            return False
+        return self.hides is None or not self.hides(
+            parcel.type, parcel.routing_key.rpartition(".")[2]
+        )
 
     # What is written to it
 
@@ -228,8 +235,10 @@ class Connection:
         if tally is not None:
             tally.live += told * len(messages)
 
-    def recent_message(self, message: Message) -> None:
-        """Write a message of class recent that comes by no tray."""
+    def recent_message(self, message: Message, type: str = "", level: str = "") -> None:
+        """Write a message of class recent that comes by no tray, unless its user hides it."""
+        if self.hides is not None and self.hides(type, level):
+            return
         if self.session.phase is LIVE:
             self._write_recent(message.deflated if self.compressed else message.plain)
 

@@ -4,19 +4,21 @@ Bodies are written as they are; what is needed stands in routing key and headers
 """
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Final, TypeAlias
 
 from aiormq.abc import DeliveredMessage
 
 from tapewire.broker.topology import ALERTS, EVENTS, MARKET, RELAY
 from tapewire.contracts import SYMBOLS_HEADER
+from tapewire.contracts.routing import CRITICAL_LEVELS
 from tapewire.edge import relay
 from tapewire.edge.audience import Audience
-from tapewire.edge.channels import ACCOUNT, is_live, topics_of
+from tapewire.edge.channels import ACCOUNT, PREFERENCES, is_live, topics_of
 from tapewire.edge.connection import Connection
 from tapewire.edge.forwarding import PREFIX
 from tapewire.edge.frames import Message
+from tapewire.edge.pacing import Pacing
 from tapewire.edge.relay import Note
 
 log = logging.getLogger(__name__)
@@ -37,6 +39,7 @@ class Dispatch:
         passing: subscribers that have no tray for a topic: nameless connections' sessions.
         on_note: takes other edges' relays.
         on_forwarded: takes requests that other edges pass on.
+        on_preferences: takes the changes of users' preferences.
     """
 
     def __init__(
@@ -45,8 +48,12 @@ class Dispatch:
         passing: Audience,
         on_note: Callable[[Note], None],
         on_forwarded: Callable[[DeliveredMessage], None],
+        on_preferences: Callable[[bytes], None],
+        pacing: Pacing,
     ) -> None:
         self._live = live
+        self._pacing = pacing
+        self._on_preferences = on_preferences
         self._passing = passing
         self._on_note = on_note
         self._on_forwarded = on_forwarded
@@ -69,8 +76,11 @@ class Dispatch:
         symbols = str((message.header.properties.headers or {}).get(SYMBOLS_HEADER, ""))
         lines = message.body.split(b"\n")
         quotes: list[Gathered] = []
+        paced = bool(self._pacing)
         for symbol, line in zip(symbols.split(","), lines, strict=False):
             topic = f"market:{symbol}"
+            if paced and line:
+                self._pace(topic, line)
             hearers = self._live.of(topic)
             if not hearers or not line:
                 continue
@@ -79,9 +89,14 @@ class Dispatch:
                 _gather(quotes, hearers, (topic, built))
             else:
                 _tell_gathered(quotes)  # a symbol's messages keep their order
-                for connection in list(hearers):
-                    connection.recent_message(built)
+                _notify(hearers, built)
         _tell_gathered(quotes)
+
+    def _pace(self, topic: str, line: bytes) -> None:
+        if line.startswith(QUOTE):
+            self._pacing.quote(topic, Message(line))
+        else:
+            _notify(self._pacing.audience.of(topic), Message(line))
 
     def _event(self, message: DeliveredMessage) -> None:
         key = message.routing_key or ""
@@ -90,14 +105,16 @@ class Dispatch:
             hearers = self._live.of_any(topics_of(EVENTS, key))
             Connection.tell_live(hearers, ((key, built),))
             return
-        audience = self._live if key.split(".", 3)[2] == ACCOUNT else self._passing
-        for connection in list(audience.of_any(topics_of(EVENTS, key))):
-            connection.recent_message(built)
+        _, _, kind, detail = key.split(".", 3)
+        if kind == ACCOUNT and detail == PREFERENCES:
+            self._on_preferences(message.body)
+        audience = self._live if kind == ACCOUNT else self._passing
+        _tell(audience.of_any(topics_of(EVENTS, key)), built, message)
 
     def _alert(self, message: DeliveredMessage) -> None:
         built = Message(message.body)
-        for connection in list(self._passing.of_any(topics_of(ALERTS, message.routing_key or ""))):
-            connection.recent_message(built)
+        hearers = self._passing.of_any(topics_of(ALERTS, message.routing_key or ""))
+        _tell(hearers, built, message)
 
     def _relay(self, message: DeliveredMessage) -> None:
         if (message.routing_key or "").startswith(PREFIX):
@@ -106,6 +123,24 @@ class Dispatch:
         note = relay.read(message)
         if note is not None:
             self._on_note(note)
+
+
+def _tell(hearers: Iterable[Connection], built: Message, message: DeliveredMessage) -> None:
+    """Write what comes by no tray to each, but for those whose users hide it."""
+    type, level = message.header.properties.message_type or "", _level(message.routing_key)
+    for connection in list(hearers):  # one that is too slow is closed, and hears no more
+        connection.recent_message(built, type, level)
+
+
+def _level(routing_key: str | None) -> str:
+    return (routing_key or "").rpartition(".")[2]
+
+
+def _notify(hearers: Iterable[Connection], built: Message) -> None:
+    """Write a bundle's line that is no quote: word of a symbol's volatility."""
+    level = next((name for name in CRITICAL_LEVELS if f'"{name}"'.encode() in built.body), "")
+    for connection in list(hearers):
+        connection.recent_message(built, "volatility_alert", level or "warning")
 
 
 def _gather(

@@ -9,8 +9,9 @@ from collections.abc import Iterable
 
 from tapewire.broker.topology import Binding
 from tapewire.edge.audience import Audience
-from tapewire.edge.channels import Plan, user_channel
+from tapewire.edge.channels import Plan, preferences_binding, user_channel
 from tapewire.edge.connection import Connection
+from tapewire.edge.pacing import Pacing
 
 
 class Holdings:
@@ -20,11 +21,13 @@ class Holdings:
         live: subscribers of live topics.
         passing: connections by what they have no tray for: nameless ones, and those whose tray is
             out of reach.
+        pacing: connections that hear the market at their user's own pace, apart from ``live``.
     """
 
-    def __init__(self, live: Audience, passing: Audience) -> None:
+    def __init__(self, live: Audience, passing: Audience, pacing: Pacing) -> None:
         self._live = live
         self._passing = passing
+        self._pacing = pacing
         self._trayless: set[Connection] = set()
 
     def hold(self, connection: Connection, plans: Iterable[Plan]) -> None:
@@ -32,14 +35,23 @@ class Holdings:
         before, passed = connection.topics, self._passes(connection)
         connection.hold(plans)
         now = connection.topics
-        self._live.remove(connection, before - now)
-        self._live.add(connection, now - before)
+        self._unhear(connection, before - now)
+        self._hear(connection, now - before)
         self._pass(connection, passed)
+
+    def pace(self, connection: Connection, rate: float | None) -> None:
+        """Have the connection hear the market at ``rate`` quotes of a symbol a second, or all."""
+        if rate is None and connection not in self._pacing:
+            return
+        self._unhear(connection, connection.topics)
+        self._pacing.set(connection, rate)
+        self._hear(connection, connection.topics)
 
     def let_go(self, connection: Connection) -> None:
         """The connection has ended."""
         self.hold(connection, ())
         self._trayless.discard(connection)
+        self._pacing.set(connection, None)
 
     def set_trayless(self, connection: Connection, yes: bool) -> None:
         """Have everything pass by the edge's queue while the tray is out of reach, or no more."""
@@ -49,6 +61,18 @@ class Holdings:
         else:
             self._trayless.discard(connection)
         self._pass(connection, passed)
+
+    def _hear(self, connection: Connection, topics: frozenset[str]) -> None:
+        if connection in self._pacing:
+            paced = frozenset(topic for topic in topics if topic.startswith("market:"))
+            self._pacing.audience.add(connection, paced)
+            topics -= paced
+        self._live.add(connection, topics)
+
+    def _unhear(self, connection: Connection, topics: frozenset[str]) -> None:
+        self._live.remove(connection, topics)
+        if connection in self._pacing:
+            self._pacing.audience.remove(connection, topics)
 
     def _passes(self, connection: Connection) -> frozenset[str]:
         """Return the topics that it has no tray for."""
@@ -71,6 +95,8 @@ class Holdings:
             for given in connection.plans.values()
             for binding in (*given.live, *given.recent)
         )
+        if user_channel(connection.user) not in connection.plans:  # it would bring them
+            wanted[preferences_binding(connection.user)] = None
         return [binding for binding in wanted if binding not in tray]
 
     def on_tray(self, connection: Connection) -> list[Binding]:

@@ -28,6 +28,7 @@ from tapewire.edge.node import Node
 from tapewire.edge.overdue import Overdue
 from tapewire.edge.subscriptions import Subscriptions
 from tapewire.edge.tasks import Tasks
+from tapewire.edge.wishes import Wishes
 
 log = logging.getLogger(__name__)
 
@@ -69,10 +70,12 @@ class Mailboxes:
         node: Node,
         admins: Mapping[Kind, Admin],
         subscriptions: Subscriptions,
+        wishes: Wishes,
         tasks: Tasks,
         limits: Limits,
         queue_type: QueueType,
     ) -> None:
+        self._wishes = wishes
         self._lines = lines
         self._holdings = holdings
         self._node = node
@@ -135,8 +138,11 @@ class Mailboxes:
         await self._node.bind(self._bindings(connection))
         if connection.closed:
             return nothing
-        inbox, recent = await asyncio.gather(
-            self._claim_inbox(connection, seat), self._claim_recent(connection, seat, is_known)
+        self._wishes.arrived(connection)
+        inbox, recent, _ = await asyncio.gather(
+            self._claim_inbox(connection, seat),
+            self._claim_recent(connection, seat, is_known),
+            self._wishes.known(connection),
         )
         if connection.closed:
             return nothing
@@ -357,6 +363,7 @@ class Mailboxes:
         if seat.bound:
             self._node.unbind(self._bindings(connection))
         self._holdings.let_go(connection)
+        self._wishes.left(connection)
         users = self._users[connection.word]
         users.discard(connection)
         if not users:
