@@ -124,6 +124,9 @@ class Consumer:
             except (*CONNECTION_ERRORS, BrokerError) as error:
                 self._reason = f"{self.name}: {error or type(error).__name__}"
                 log.warning("consumer %s: %s", self.name, error or type(error).__name__)
+            except Exception as error:  # a keeper that ends would leave its queue to nobody
+                self._reason = f"{self.name}: {type(error).__name__}"
+                log.exception("consumer %s", self.name)
             if session.settled:
                 waits = full_jitter(RETRY_BASE_S, RETRY_CAP_S)
             if not self._draining.is_set():

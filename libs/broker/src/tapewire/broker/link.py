@@ -198,8 +198,9 @@ class Link:
                     timeout=CONNECT_TIMEOUT_S,
                     client_properties={"connection_name": self.name},
                 )
-            except CONNECTION_ERRORS as error:
-                self._reason = f"broker away: {error or type(error).__name__}"
+            except Exception as error:  # whatever it is: who is not tried again never comes back
+                # aiormq lets a StopAsyncIteration out when the handshake breaks at a bad moment.
+                self._reason = f"broker away: {str(error) or type(error).__name__}"
                 wait = next(waits)
                 log.warning("%s: %s; next try in %.1f s", self.name, self._reason, wait)
                 await asyncio.sleep(wait)
@@ -220,7 +221,7 @@ class Link:
             self._reason = "connection lost"
             self.reconnects += 1
             log.warning("%s: connection lost", self.name)
-            with suppress(*CONNECTION_ERRORS):
+            with suppress(Exception):
                 await asyncio.wait_for(connection.close(), CLOSE_TIMEOUT_S)
             await asyncio.sleep(next(waits))
 

@@ -150,6 +150,8 @@ class Node:
                 log.warning("edge queue lost")
             except (*CONNECTION_ERRORS, BrokerError) as error:
                 log.warning("edge queue: %s", error)
+            except Exception:  # a keeper that ends would leave the edge deaf
+                log.exception("edge queue")
             finally:
                 self.up.clear()
                 self._binders = []
