@@ -100,7 +100,8 @@ class Wishes:
         del self._users[connection.word]
         self._unasked.pop(connection.word, None)
         if user.preferences is not None and user.preferences != DEFAULT:
-            self._left[connection.word] = user.preferences
+            # Older than any answer: desk's database may have been restored meanwhile.
+            self._left[connection.word] = user.preferences.model_copy(update={"version": -1})
             if len(self._left) > REMEMBERED:
                 del self._left[next(iter(self._left))]
 
