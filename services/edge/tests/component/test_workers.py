@@ -81,7 +81,7 @@ async def test_settings_that_are_wrong_end_all_workers(world):
         "TAPEWIRE_AMQP_URL": world.amqp_url,
         "TAPEWIRE_JWT_SECRET": SECRET,
         "TAPEWIRE_HTTP_PORT": taken.http.rpartition(":")[2],
-        "TAPEWIRE_LOG_LEVEL": "CRITICAL",
+        "TAPEWIRE_LOG_LEVEL": "ERROR",
     }
     parent = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "tapewire.edge", "--workers", "2"), env=environment

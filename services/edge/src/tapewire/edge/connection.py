@@ -1,8 +1,8 @@
 """One client connection, as everything but ASGI sees it."""
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
-from typing import Final, Protocol
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Final, Protocol, TypeAlias
 
 from tapewire.auth import Claims
 from tapewire.contracts import escape, new_id
@@ -33,6 +33,11 @@ class Wire(Protocol):
     def write(self, frames: bytes) -> None:
         """Write whole frames."""
 
+    @property
+    def straight(self) -> Callable[[bytes], object]:
+        """What writes frames without looking; for a wire that is open and reads."""
+        ...
+
     def hang_up(self, code: int, reason: str) -> None:
         """Send a close frame and end."""
 
@@ -47,12 +52,24 @@ class Tally:
         self.closed: dict[int, int] = {}
 
 
+Shared: TypeAlias = "tuple[Mapping[Connection, None], list[tuple[str, Message]]]"
+"""Messages of class live with their keys, and who hears them."""
+
+SAME_TRIED: Final = 4  # audiences; beyond it comparing would cost more than joining saves
+
+
 class Flusher:
-    """Writes what connections have due, once per turn of the loop."""
+    """Writes what connections have due, once per turn of the loop.
+
+    What many hear is kept once for all of them until then, and written in one walk over them: to
+    visit a thousand connections costs more than what is done there, since none is in the cache.
+    Once a connection has a frame of its own in a turn, all goes by its own queue, in order.
+    """
 
     def __init__(self, call_soon: Callable[[Callable[[], None]], object]) -> None:
         self._call_soon = call_soon
         self._due: list[Connection] = []
+        self.shared: list[Shared] = []
 
     def add(self, connection: "Connection") -> None:
         """Have ``connection`` flushed at the end of this turn."""
@@ -60,7 +77,31 @@ class Flusher:
             self._call_soon(self._flush)
         self._due.append(connection)
 
+    def spread(self) -> None:
+        """Put what is shared into its hearers' own queues, before a frame that comes after it."""
+        shared, self.shared = self.shared, []
+        for hearers, messages in shared:
+            Connection.tell_live(hearers, messages)
+
+    def share(self, hearers: "Mapping[Connection, None]", key: str, message: Message) -> None:
+        """Write a message of class live to all ``hearers`` at the end of this turn."""
+        if self._due:
+            Connection.tell_live(hearers, ((key, message),))
+            return
+        if not self.shared:
+            self._call_soon(self._flush)
+        # Most people watch the same lists. Comparing two audiences is a fraction of a walk over
+        # one of them, and what is heard together is joined once.
+        for known, messages in self.shared[-SAME_TRIED:]:
+            if len(known) == len(hearers) and known == hearers:
+                messages.append((key, message))
+                return
+        self.shared.append((hearers, [(key, message)]))
+
     def _flush(self) -> None:
+        shared, self.shared = self.shared, []
+        for hearers, messages in shared:
+            Connection.write_shared(hearers, messages)
         due, self._due = self._due, []
         for connection in due:
             try:
@@ -86,6 +127,7 @@ class Connection:
         "_proved",
         "_tally",
         "_wire",
+        "_write",
         "address",
         "claims",
         "client_id",
@@ -98,6 +140,7 @@ class Connection:
         "opened_at",
         "own_inbox",
         "plans",
+        "quick",
         "resume",
         "session",
         "timers",
@@ -132,7 +175,11 @@ class Connection:
         self.close_code: int | None = None
         self.hides: Hides | None = None
         self.on_proof: Callable[[Connection, int], None] | None = None
+        # Live, reading, and with no close under way, as far as was seen: then frames may go
+        # straight to the transport.
+        self.quick = False
         self._wire = wire
+        self._write = wire.straight
         self._flusher = flusher
         self._tally = tally
         self._outbound = Outbound()
@@ -228,12 +275,55 @@ class Connection:
                     outbound.live(key, message.frame(compressed=connection.compressed))
                 tally.conflated += outbound.conflated - before
                 continue
+            connection.quick = True
+            if connection._flusher.shared:
+                connection._flusher.spread()
             outbound.ready.append(frames.deflated if connection.compressed else plain)
             if not connection._due:
                 connection._due = True
                 connection._flusher.add(connection)
         if tally is not None:
             tally.live += told * len(messages)
+
+    @staticmethod
+    def share(hearers: "Mapping[Connection, None]", key: str, message: Message) -> None:
+        """Write a message of class live to all ``hearers`` at the end of this turn."""
+        for connection in hearers:  # all have the process's one flusher
+            connection._flusher.share(hearers, key, message)
+            return
+
+    @staticmethod
+    def write_shared(
+        connections: "Mapping[Connection, None]", messages: Sequence[tuple[str, Message]]
+    ) -> None:
+        """Write messages of class live to each at once; no frames of their own are due."""
+        frames = Joined([message for _, message in messages])
+        plain = frames.plain
+        others: list[Connection] = []
+        written = deflated = 0
+        tally = None
+        for connection in connections:
+            if not connection.quick:
+                others.append(connection)
+                continue
+            try:
+                if connection.compressed:
+                    connection._write(frames.deflated)
+                    deflated += 1
+                else:
+                    connection._write(plain)
+                    written += 1
+            except Exception:  # one socket's fault must not keep the others waiting
+                log.exception("write failed")
+                connection.quick = False
+            tally = connection._tally
+        if tally is not None:
+            tally.live += (written + deflated) * len(messages)
+            tally.bytes += written * len(plain)
+            if deflated:
+                tally.bytes += deflated * len(frames.deflated)
+        if others:
+            Connection.tell_live(others, messages)
 
     def recent_message(self, message: Message, type: str = "", level: str = "") -> None:
         """Write a message of class recent that comes by no tray, unless its user hides it."""
@@ -273,7 +363,8 @@ class Connection:
                 self._mark()
 
     def on_pause(self) -> None:
-        """The client does not read as fast as we write."""
+        """The client does not read as fast as we write, or is about to close."""
+        self.quick = False
         self._outbound.pause()
 
     def on_resume(self) -> None:
@@ -289,6 +380,8 @@ class Connection:
         """Write what is due, then close with ``code``."""
         if self.closed:
             return
+        if self._flusher.shared:
+            self._flusher.spread()
         self.flush()
         self._wire.hang_up(code, code.name.lower().replace("_", " "))
         self._end(code)
@@ -311,6 +404,8 @@ class Connection:
     # Steps
 
     def _write_recent(self, data: bytes) -> None:
+        if self._flusher.shared:
+            self._flusher.spread()
         if self._outbound.recent(data):
             self._tally.recent += 1
             self._mark()
@@ -319,6 +414,8 @@ class Connection:
             self.close(CloseCode.SLOW_CONSUMER)
 
     def _must(self, data: bytes) -> None:
+        if self._flusher.shared:
+            self._flusher.spread()
         self._outbound.must(data)
         self._mark()
 
@@ -330,6 +427,7 @@ class Connection:
     def _end(self, code: int) -> None:
         if self.closed:
             return
+        self.quick = False
         self.session.step(Step.CLOSE)
         self.close_code = code
         self._tally.closed[code] = self._tally.closed.get(code, 0) + 1

@@ -4,8 +4,7 @@ Bodies are written as they are; what is needed stands in routing key and headers
 """
 
 import logging
-from collections.abc import Callable, Iterable, Mapping
-from typing import Final, TypeAlias
+from collections.abc import Callable, Iterable
 
 from aiormq.abc import DeliveredMessage
 
@@ -22,11 +21,6 @@ from tapewire.edge.pacing import Pacing
 from tapewire.edge.relay import Note
 
 log = logging.getLogger(__name__)
-
-Gathered: TypeAlias = tuple[Mapping[Connection, None], list[tuple[str, Message]]]
-"""Quotes that the same connections hear."""
-
-SAME_TRIED: Final = 4  # watch lists; beyond it comparing would cost more than joining saves
 
 QUOTE = b'{"type":"market_data"'  # how a bundle's line begins that a newer one may replace
 
@@ -75,7 +69,6 @@ class Dispatch:
     def _bundle(self, message: DeliveredMessage) -> None:
         symbols = str((message.header.properties.headers or {}).get(SYMBOLS_HEADER, ""))
         lines = message.body.split(b"\n")
-        quotes: list[Gathered] = []
         paced = bool(self._pacing)
         for symbol, line in zip(symbols.split(","), lines, strict=False):
             topic = f"market:{symbol}"
@@ -86,11 +79,9 @@ class Dispatch:
                 continue
             built = Message(line)
             if line.startswith(QUOTE):
-                _gather(quotes, hearers, (topic, built))
+                Connection.share(hearers, topic, built)
             else:
-                _tell_gathered(quotes)  # a symbol's messages keep their order
                 _notify(hearers, built)
-        _tell_gathered(quotes)
 
     def _pace(self, topic: str, line: bytes) -> None:
         if line.startswith(QUOTE):
@@ -103,7 +94,7 @@ class Dispatch:
         built = Message(message.body)
         if is_live(EVENTS, key):
             hearers = self._live.of_any(topics_of(EVENTS, key))
-            Connection.tell_live(hearers, ((key, built),))
+            Connection.share(hearers, key, built)
             return
         _, _, kind, detail = key.split(".", 3)
         if kind == ACCOUNT and detail == PREFERENCES:
@@ -141,24 +132,3 @@ def _notify(hearers: Iterable[Connection], built: Message) -> None:
     level = next((name for name in CRITICAL_LEVELS if f'"{name}"'.encode() in built.body), "")
     for connection in list(hearers):
         connection.recent_message(built, "volatility_alert", level or "warning")
-
-
-def _gather(
-    quotes: list[Gathered], hearers: Mapping[Connection, None], quote: tuple[str, Message]
-) -> None:
-    """Put a quote to those that the same connections hear.
-
-    Most people watch the same lists. Comparing two audiences is a fraction of a walk over one of
-    them, and what is heard together is joined once and written to each connection as one piece.
-    """
-    for known, gathered in quotes[-SAME_TRIED:]:
-        if len(known) == len(hearers) and known == hearers:
-            gathered.append(quote)
-            return
-    quotes.append((hearers, [quote]))
-
-
-def _tell_gathered(quotes: list[Gathered]) -> None:
-    for hearers, gathered in quotes:
-        Connection.tell_live(hearers, gathered)
-    quotes.clear()
