@@ -58,7 +58,7 @@ class AmqpDoor:
             own_id=delivery.message_id if 0 < len(delivery.message_id) <= MAX_ID_LENGTH else None,
         )
         result = await self._intake.take(judged)
-        count(result, "amqp")
+        count(result.status, "amqp")
         if result.status is Status.UNCONFIRMED:
             log.warning("event not taken: %s", result.errors[0].message)
             return Settlement.REQUEUE
@@ -110,6 +110,6 @@ class AmqpDoor:
             log.info("answer not sent: %s", error)
 
 
-def count(result: Result, source: str) -> None:
-    """Count one event's outcome."""
-    metrics.counter(metrics.INGEST_EVENTS).add(1, {"outcome": result.status, "source": source})
+def count(outcome: Status, source: str, events: int = 1) -> None:
+    """Count events by what became of them."""
+    metrics.counter(metrics.INGEST_EVENTS).add(events, {"outcome": outcome, "source": source})

@@ -1,5 +1,6 @@
 """The door for HTTP producers: `POST /v1/events`."""
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final, Literal
@@ -110,8 +111,8 @@ def routes(intake: Intake, *, closed: Callable[[], str | None]) -> APIRouter:
             results = [untaken(one, reason) for one in judged]
         else:
             results = await intake.take_all(judged)
-        for result in results:
-            count(result, "http")
+        for status, many in Counter(result.status for result in results).items():
+            count(status, "http", many)
         return answer(results, single=batch.single)
 
     return router

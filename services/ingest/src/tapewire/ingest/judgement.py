@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias
 
 from pydantic import JsonValue
 from pydantic_core import from_json, to_json
@@ -34,8 +34,7 @@ MAX_FIELD_CHARS: Final = 200
 MAX_MESSAGE_CHARS: Final = 400
 
 
-@dataclass(frozen=True, slots=True)
-class Identity:
+class Identity(NamedTuple):
     """What makes two events the same event: whose it is and its id.
 
     Producers that number their events per user do not collide; a repeated id is taken once
