@@ -8,7 +8,7 @@ from typing import Any, Final
 from rich.console import Console
 from rich.table import Table
 
-from bench.figures import Figure, number
+from bench.figures import Figure, Goal, number
 
 RESULTS: Final = Path(__file__).parent / "results"
 STYLES: Final = {"reached": "green", "MISSED": "bold red", "MISSING": "yellow"}
@@ -37,6 +37,37 @@ def table(title: str, figures: Iterable[Figure], machine: dict[str, Any]) -> Tab
         verdict = f"[{style}]{one.verdict}[/]" if style else one.verdict
         made.add_row(one.name, number(one.median), spread, one.unit, goal, verdict, notes)
     return made
+
+
+def markdown() -> str:
+    """Return what is kept in ``results`` as one Markdown table, in the scenarios' order."""
+    lines = [
+        "| figure | median | spread | unit | goal | | notes |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    machines: set[str] = set()
+    for path in sorted(RESULTS.glob("*.json"), key=lambda path: path.stat().st_mtime):
+        kept = json.loads(path.read_text())
+        if "figures" not in kept:
+            continue
+        told = kept["machine"]
+        machines.add(
+            f"{told['date']}, {told['cores']} cores of {told['cpu']}, Python {told['python']}"
+        )
+        lines += [_line(one) for one in kept["figures"]]
+    return "\n".join([*lines, "", *sorted(machines)])
+
+
+def _line(one: dict[str, Any]) -> str:
+    if "missing" in one:
+        return f"| {one['name']} | | | {one['unit']} | | not measured | {one['missing']} |"
+    goal = Goal(**one["goal"]) if one["goal"] else ""
+    many = len(one["runs"]) > 1
+    spread = f"{number(one['least'])} … {number(one['most'])}" if many else ""
+    plain = [f"{k} {v}" for k, v in one["notes"].items() if isinstance(v, str | int | float)]
+    verdict = "**missed**" if one["verdict"] == "MISSED" else one["verdict"]
+    cells = (one["name"], number(one["median"]), spread, one["unit"], str(goal), verdict)
+    return f"| {' | '.join(cells)} | {', '.join(plain)} |"
 
 
 def show(title: str, figures: list[Figure], machine: dict[str, Any]) -> None:

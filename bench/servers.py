@@ -16,7 +16,7 @@ from typing import Final
 import httpx
 
 from bench.machine import CLIENT_CORE, SERVER_CORE, pinned
-from tapewire.fleet.rabbitmq import Node, RunningNode
+from tapewire.fleet.rabbitmq import BrokerFailed, Node, RunningNode
 
 SECRET: Final = "a secret for benchmarks only, long enough"
 START_S: Final = 60.0
@@ -117,6 +117,15 @@ class _With(Node):
             conf.write(self.extra)
         enabled = ",".join((*PLUGINS, *self.plugins))
         (self.directory / "enabled_plugins").write_text(f"[{enabled}].\n")
+
+
+def beam(node: Node) -> int:
+    """Return the pid of the Erlang machine that a node is."""
+    answer = node.eval("os:getpid()")
+    digits = "".join(filter(str.isdigit, answer))
+    if not digits:
+        raise BrokerFailed(f"no pid in {answer!r}")
+    return int(digits)
 
 
 def vhost(node: Node) -> str:

@@ -9,11 +9,11 @@ import psutil
 
 from bench import payload
 from bench.machine import SERVER_CORE
-from bench.servers import broker, free_port
+from bench.servers import beam, broker, free_port
 from bench.websocket import Script, client_frame, upgrade
 from tapewire.broker import Link, Publisher, Role
 from tapewire.contracts import new_id
-from tapewire.fleet.rabbitmq import BrokerFailed, Node
+from tapewire.fleet.rabbitmq import Node
 
 BINARY: Final = 0x2
 TOPIC: Final = "bench"
@@ -72,7 +72,7 @@ async def start() -> AsyncGenerator[WebMqtt]:
     settings = "mqtt.listeners.tcp = none\nweb_mqtt.tcp.ip = 127.0.0.1\n"
     settings += f"web_mqtt.tcp.port = {port}\n"
     with broker(("rabbitmq_mqtt", "rabbitmq_web_mqtt"), settings) as node:
-        pid = _beam(node)
+        pid = beam(node)
         for thread in psutil.Process(pid).threads():
             psutil.Process(thread.id).cpu_affinity([SERVER_CORE])
         hub = WebMqtt(node, pid, port)
@@ -81,11 +81,3 @@ async def start() -> AsyncGenerator[WebMqtt]:
             yield hub
         finally:
             await hub.link.close()
-
-
-def _beam(node: Node) -> int:
-    answer = node.eval("os:getpid()")
-    digits = "".join(filter(str.isdigit, answer))
-    if not digits:
-        raise BrokerFailed(f"no pid in {answer!r}")
-    return int(digits)

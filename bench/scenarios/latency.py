@@ -7,6 +7,7 @@ hear each. Broker, ingest, risk, desk, market, edge, producer and clients share 
 
 import asyncio
 import json
+import os
 import time
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -18,10 +19,10 @@ from aiormq.abc import DeliveredMessage
 from bench import payload
 from bench.crowd import Crowd
 from bench.figures import Figure, at_most, percentile
-from bench.machine import CORES
+from bench.machine import CORES, CpuClock
 from bench.peers import tapewire
 from bench.scenarios.scenario import Options, Scenario
-from bench.servers import broker, service, vhost
+from bench.servers import beam, broker, service, vhost
 from tapewire.broker import Link, Role, topology
 
 EVENTS_PER_S: Final = 50
@@ -32,6 +33,8 @@ async def run(options: Options) -> list[Figure]:
     """Run the fleet at 50,000 deliveries a second, and sort every delivery's age."""
     runs = min(options.runs, 3)
     stages: dict[str, list[float]] = {}
+    clocks: dict[str, CpuClock] = {}
+    shares: dict[str, float] = {}  # of a core, in the last run
     handler: list[float] = []
     middle: list[float] = []
     reached: list[float] = []
@@ -40,16 +43,26 @@ async def run(options: Options) -> list[Figure]:
         async with AsyncExitStack() as stack:
             for name in ("ingest", "risk", "desk", "market"):
                 settings = {"TAPEWIRE_DATA_DIR": str(Path(data) / name)}
-                await stack.enter_async_context(service(name, amqp, cores=CORES, **settings))
+                process, _ = await stack.enter_async_context(
+                    service(name, amqp, cores=CORES, **settings)
+                )
+                clocks[name] = CpuClock(process.pid)
             hub = await stack.enter_async_context(
                 tapewire.edge(
                     [tapewire.SESSIONS], amqp, cores=CORES, TAPEWIRE_INBOX_QUEUE_TYPE="quorum"
                 )
             )
             crowd = await stack.enter_async_context(Crowd())
+            clocks |= {"edge": CpuClock(hub.pid), "clients": CpuClock(crowd.pid)}
+            clocks |= {"producer and tap": CpuClock(os.getpid()), "broker": CpuClock(beam(node))}
             await crowd.open(hub.port, hub.scripts(options.connections))
             for _ in range(runs):
+                for clock in clocks.values():
+                    clock.lap()
                 times = await _round(amqp, hub, crowd, SECONDS if not options.quick else 4.0)
+                for name, clock in clocks.items():
+                    cpu_s, wall_s = clock.lap()
+                    shares[name] = round(cpu_s / wall_s, 2)
                 handler.append(times["handler_p99"])
                 middle.append(times["handler_p50"])
                 reached.append(times["per_s"])
@@ -58,7 +71,7 @@ async def run(options: Options) -> list[Figure]:
     found = [
         Figure("producer to handler, whole fleet: p99", "ms", tuple(handler), at_most(25)),
         Figure("producer to handler, whole fleet: p50", "ms", tuple(middle)),
-        Figure("producer to handler: deliveries", "1/s", tuple(reached)),
+        Figure("producer to handler: deliveries", "1/s", tuple(reached), notes=dict(shares)),
     ]
     names = {
         "confirm": "published → confirmed by the broker",

@@ -17,7 +17,7 @@ from bench.scenarios.scenario import Options, Scenario
 from bench.servers import broker, vhost
 
 IN_FLIGHT: Final = 64  # handshakes under way at once, below what a listening socket queues
-USERS: Final = 100
+USERS: Final = 200
 STORM: Final = 5000
 
 
