@@ -1,3 +1,6 @@
+# aiormq leaves its futures and its queue without their types:
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
+# pyright: reportUnknownArgumentType=false
 """What a publisher has on its way: written in order, many frames to a write, confirmed one by one.
 
 aiormq's own ``basic_publish`` takes a lock, a timeout and a dozen callbacks for each message, about
@@ -9,7 +12,7 @@ import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, Final, NamedTuple
 
 from aiormq import Channel, spec
@@ -134,14 +137,16 @@ class Pipe:
     def _watch(self, channel: Channel) -> None:
         if channel is not self._channel:
             self._channel = channel
-            channel.closing.add_done_callback(lambda closed: _reject(channel, closed))
+            closing: asyncio.Future[Any] = channel.closing
+            closing.add_done_callback(partial(_reject, channel))
 
 
 def _reject(channel: Channel, closed: asyncio.Future[Any]) -> None:
     """Fail what is on its way on a channel that closed: it may or may not have come."""
     reason = None if closed.cancelled() else closed.exception()
     error = reason or ChannelInvalidStateError("the channel closed before the confirm")
-    for future in list(channel.confirmations.values()):
+    flying: list[asyncio.Future[Any]] = list(channel.confirmations.values())
+    for future in flying:
         if not future.done():
             future.set_exception(error)
 
