@@ -81,6 +81,12 @@ class Desk:
         """Return a button by its whole name."""
         return self.page.get_by_role("button", name=name, exact=True)
 
+    async def open_preferences(self) -> None:
+        """Open the preferences, and wait until they are known."""
+        await self.page.get_by_role("button", name="Menu of").click()
+        await self.button("Preferences…").click()
+        await self.page.get_by_label("Notices", exact=True).wait_for()
+
     async def acknowledge(self) -> None:
         """Acknowledge what the dialog shows."""
         await self.dialog.get_by_role("button", name="Acknowledge", exact=True).click()

@@ -168,8 +168,7 @@ async def error(gallery: Gallery) -> None:
 @scene
 async def preferences(gallery: Gallery) -> None:
     async with gallery.at_the_desk() as desk:
-        await desk.page.get_by_role("button", name="Menu of").click()
-        await desk.button("Preferences…").click()
+        await desk.open_preferences()
         await desk.page.get_by_label("Keep quiet hours").check()
         await shoot(desk.page, "preferences")
 
