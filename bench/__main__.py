@@ -9,6 +9,7 @@ import argparse
 import asyncio
 import sys
 import time
+import traceback
 
 from bench import machine, report
 from bench.figures import Figure
@@ -30,7 +31,7 @@ def main() -> int:
     asked = parser.parse_args()
     if asked.list:
         for one in ALL:
-            print(f"{one.name:16}{'quick' if one.quick else ''}")
+            print(f"{one.name:16}{one.when}")
         return 0
     if asked.markdown:
         print(report.markdown())
@@ -43,11 +44,10 @@ def main() -> int:
             if (value := getattr(asked, name)) is not None
         }
     )
+    benchmark = "quick" if asked.quick else "full"
     wanted = asked.only.split(",") if asked.only else None
     chosen = [
-        one
-        for one in ALL
-        if (one.name in wanted if wanted else (one.quick if asked.quick else True))
+        one for one in ALL if (one.name in wanted if wanted else one.when in (benchmark, "both"))
     ]
     if not chosen:
         parser.error("no such scenario")
@@ -57,7 +57,12 @@ def main() -> int:
     began = time.monotonic()
     for one in chosen:
         print(f"… {one.name}", file=sys.stderr, flush=True)
-        figures = asyncio.run(one.run(options))
+        try:
+            figures = asyncio.run(one.run(options))
+        except Exception as error:  # the others are still worth measuring
+            traceback.print_exc()
+            every.append(Figure(one.name, "", missing=f"{type(error).__name__}: {error}"))
+            continue
         every += figures
         if asked.keep or not asked.quick:
             report.keep(one.name, figures, described)

@@ -94,4 +94,4 @@ async def _waiting(amqp: str, users: list[str]) -> int:
     return left
 
 
-ALERTS: Final = Scenario("alerts", False, run)
+ALERTS: Final = Scenario("alerts", "full", run)

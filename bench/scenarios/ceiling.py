@@ -79,7 +79,7 @@ def sink() -> None:
                 clients.remove(client)
 
 
-CEILING: Final = Scenario("ceiling", True, run)
+CEILING: Final = Scenario("ceiling", "both", run)
 
 if __name__ == "__main__":
     sink()

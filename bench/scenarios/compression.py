@@ -68,4 +68,4 @@ async def run(_: Options) -> list[Figure]:
     return [Figure("compression, bytes saved on quotes", "%", (saved,), at_least(60), notes)]
 
 
-COMPRESSION: Final = Scenario("compression", False, run)
+COMPRESSION: Final = Scenario("compression", "full", run)

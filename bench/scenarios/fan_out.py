@@ -97,20 +97,25 @@ async def measure(
     except (NotHere, RuntimeError, TimeoutError, OSError) as error:
         left = [batch for batch in batches if named(name, batch) not in {f.name for f in found}]
         why = str(error) or type(error).__name__
-        found += [Figure(named(name, b), "deliveries/s", missing=why) for b in left]
+        found += [Figure(named(name, b), "deliveries/s/core", missing=why) for b in left]
     return found
 
 
 def figure(name: str, runs: Sequence[Pumped], goal: Goal | None = None) -> Figure:
-    """Return the figure of a pump's runs."""
-    middle = sorted(runs, key=lambda run: run.per_s)[len(runs) // 2]
+    """Return the figure of a pump's runs: deliveries in a second of the server's CPU time.
+
+    Beside a server that is busy all the time it is what comes by the clock, in the notes. Where the
+    loop waits for who publishes, it tells what the server could do.
+    """
+    middle = sorted(runs, key=lambda run: run.cpu_us)[len(runs) // 2]
     notes: dict[str, Any] = {
         "cpu_us_each": round(middle.cpu_us, 2),
+        "by_the_clock": round(middle.per_s),
         "server_busy": round(middle.busy, 2),
         "generator_busy": round(middle.swarm, 2),
         "bytes_each": round(middle.bytes_each),
     }
-    return Figure(name, "deliveries/s", tuple(run.per_s for run in runs), goal, notes)
+    return Figure(name, "deliveries/s/core", tuple(1e6 / run.cpu_us for run in runs), goal, notes)
 
 
 async def market(options: Options) -> list[Figure]:
@@ -136,10 +141,15 @@ async def market(options: Options) -> list[Figure]:
         hub = Market(edge)
         runs = await pump(crowd, hub, 50, runs=options.runs, seconds=options.seconds)
     made = figure("fan-out, 50 symbols at 20 Hz", runs, at_least(300_000))
-    made.notes["rounds_per_s"] = round(made.median / 50 / options.connections, 1)
-    return [made]
+    by_clock = Figure(
+        "fan-out, 50 symbols at 20 Hz, by the clock",
+        "deliveries/s",
+        tuple(run.per_s for run in runs),
+    )
+    by_clock.notes["hz"] = round(by_clock.median / len(symbols) / options.connections, 1)
+    return [made, by_clock]
 
 
-FAN_OUT: Final = Scenario("fan-out", False, run)
-FAN_OUT_QUICK: Final = Scenario("fan-out-quick", True, quick)
-MARKET: Final = Scenario("market", True, market)
+FAN_OUT: Final = Scenario("fan-out", "full", run)
+FAN_OUT_QUICK: Final = Scenario("fan-out-quick", "quick", quick)
+MARKET: Final = Scenario("market", "both", market)

@@ -117,4 +117,4 @@ def _middle(runs: list[Pumped]) -> float:
     return statistics.median(run.per_s for run in runs)
 
 
-GROWTH: Final = Scenario("growth", False, run)
+GROWTH: Final = Scenario("growth", "full", run)

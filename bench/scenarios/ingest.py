@@ -100,4 +100,4 @@ async def _post(port: int, numbers: Iterator[int], seconds: float) -> tuple[int,
     return taken, time.perf_counter() - began
 
 
-INGEST: Final = Scenario("ingest", True, run)
+INGEST: Final = Scenario("ingest", "both", run)

@@ -147,4 +147,4 @@ async def _round(amqp: str, hub: tapewire.Edge, crowd: Crowd, seconds: float) ->
     }
 
 
-LATENCY: Final = Scenario("latency", False, run)
+LATENCY: Final = Scenario("latency", "full", run)

@@ -41,4 +41,4 @@ async def run(options: Options) -> list[Figure]:
     ]
 
 
-MEMORY: Final = Scenario("memory", False, run)
+MEMORY: Final = Scenario("memory", "full", run)

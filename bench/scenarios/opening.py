@@ -109,6 +109,6 @@ async def storm(options: Options) -> list[Figure]:
     ]
 
 
-HANDSHAKES: Final = Scenario("handshakes", False, handshakes)
-RETURNING: Final = Scenario("returning", False, returning)
-STORMS: Final = Scenario("storm", False, storm)
+HANDSHAKES: Final = Scenario("handshakes", "full", handshakes)
+RETURNING: Final = Scenario("returning", "full", returning)
+STORMS: Final = Scenario("storm", "full", storm)

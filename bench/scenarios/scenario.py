@@ -1,7 +1,7 @@
 """What a scenario is."""
 
 from collections.abc import Awaitable, Callable
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from bench.figures import Figure
 
@@ -23,8 +23,8 @@ class Options(NamedTuple):
 
 
 class Scenario(NamedTuple):
-    """A name, whether it belongs to the quick benchmark, and how it is run."""
+    """A name, the benchmarks that it belongs to, and how it is run."""
 
     name: str
-    quick: bool
+    when: Literal["quick", "full", "both"]
     run: Callable[[Options], Awaitable[list[Figure]]]

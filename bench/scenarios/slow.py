@@ -52,4 +52,4 @@ async def _round(hub: tapewire.Edge, crowd: Crowd, symbols: list[str], seconds: 
     return percentile((await crowd.tell()).latencies_ms, 0.99)
 
 
-SLOW: Final = Scenario("slow", False, run)
+SLOW: Final = Scenario("slow", "full", run)
