@@ -22,7 +22,8 @@ beforeAll(async () => {
     build: {
       write: false,
       target: "es2022",
-      modulePreload: false, // the application's own affair
+      ssr: true, // for what it leaves out: Vite's own code for preloading chunks
+      minify: true,
       // Not `build.lib`, which leaves white space in.
       rolldownOptions: {
         input: fileURLToPath(new URL("../src/index.ts", import.meta.url)),

@@ -2,7 +2,7 @@
 
 import type { TransportEvents, TransportRequest } from "../transport.ts";
 
-const LINES = 64; // in one post: less than a second of what the server allows
+const LINES = 20; // in one post: what the server allows in a second
 const TRIES = 3;
 const AGAIN_MS = 500;
 const PROVE_MS = 100; // joined with what is posted anyway

@@ -54,8 +54,11 @@ class HttpEnd implements ClientEnd {
     while (this.#waiting.length > 0 && this.#waiting[0]!.number <= cursor) this.#waiting.shift();
     while (this.#waiting.length === 0 && !this.#end && !signal?.aborted) {
       await new Promise<void>((resolve) => {
-        this.#look = resolve;
-        signal?.addEventListener("abort", () => resolve());
+        this.#look = () => {
+          signal?.removeEventListener("abort", this.#look);
+          resolve();
+        };
+        signal?.addEventListener("abort", this.#look);
       });
     }
     if (signal?.aborted || this.#end?.code === 1006) throw new TypeError("network error");
