@@ -1,6 +1,7 @@
 """The archive: what it takes out of the history, and what it must not."""
 
 import json
+from datetime import UTC, datetime
 
 import pytest
 from sqlalchemy import select
@@ -9,6 +10,7 @@ from tapewire.desk import notifications
 from tapewire.desk.tables import OUTBOX
 
 LATER = {"alertLevel": "warning"}
+T0 = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
 
 
 @pytest.fixture
@@ -24,8 +26,6 @@ def page(engine):
 @pytest.fixture
 def archive(engine):
     async def do(*ids, user="alice", all=False):
-        from conftest import T0
-
         async with engine.begin() as connection:
             return await notifications.archive(connection, user, ids, all=all, now=T0)
 
@@ -87,8 +87,6 @@ async def test_what_is_of_others_cannot_be_archived(entered, make, page, archive
 
 
 async def test_pages_and_marks_go_on_around_what_is_archived(entered, make, page, archive, engine):
-    from conftest import T0
-
     await entered(*(make("risk_alert", id=f"w-{n}", **LATER) for n in range(6)))
     await archive("w-4", "w-2")
     async with engine.begin() as connection:

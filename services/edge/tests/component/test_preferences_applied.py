@@ -5,12 +5,36 @@ import json
 from datetime import UTC, datetime
 
 import pytest
-from test_channels_live import bundle, subscribe
 
 from tapewire.broker import Link, Role, responder, topology
-from tapewire.contracts import Preferences, PreferencesChanged, encode, new_id
+from tapewire.contracts import (
+    SYMBOLS_HEADER,
+    Preferences,
+    PreferencesChanged,
+    bundle_key,
+    bundle_shard,
+    encode,
+    new_id,
+)
 
 CRITICAL_ONLY = {"risk_alert": "critical"}
+
+
+async def subscribe(client, *channels):
+    await client.send(type="subscribe", channels=list(channels))
+    await client.next("subscribed")
+
+
+async def quote(world, symbol="SPY"):
+    await world.publisher.publish(
+        topology.MARKET,
+        bundle_key(bundle_shard(symbol)),
+        b'{"type":"market_data","id":"q","symbol":"%s","last":1.0}' % symbol.encode(),
+        type="bundle",
+        message_id="b",
+        headers={SYMBOLS_HEADER: symbol},
+        persistent=False,
+    )
 
 
 class Desk:
@@ -138,7 +162,7 @@ async def test_a_program_with_an_inbox_of_its_own_gets_everything(world, desk):
     bot = await world.client(edge, query="?clientId=bot&inbox=own")
     await subscribe(bot, "market:SPY")
     for number in range(3):
-        await bundle(world, "SPY")
+        await quote(world)
         await bot.next("market_data")
         assert await alerts(world, bot, number) == [f"warning-{number}"]
 
@@ -150,7 +174,7 @@ async def test_quotes_come_at_the_users_rate_and_the_newest_always_comes(world, 
     for client in (slow, fast):
         await subscribe(client, "market:SPY")
     for _ in range(20):
-        await bundle(world, "SPY")
+        await quote(world)
     for _ in range(20):
         await fast.next("market_data")
     await slow.next("market_data")
@@ -159,7 +183,7 @@ async def test_quotes_come_at_the_users_rate_and_the_newest_always_comes(world, 
     await desk.change("alice")  # as many as there are
     await slow.next("preferences_changed")
     for _ in range(20):
-        await bundle(world, "SPY")
+        await quote(world)
     for _ in range(20):
         await slow.next("market_data")
 
