@@ -7,6 +7,7 @@ python -m bench --only fan-out,market --runs 3
 
 import argparse
 import asyncio
+import signal
 import sys
 import time
 import traceback
@@ -51,6 +52,8 @@ def main() -> int:
     ]
     if not chosen:
         parser.error("no such scenario")
+    # Told to stop, end what was started: brokers and servers lead sessions of their own.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     machine.allow_many_files()
     described = machine.describe()
     every: list[Figure] = []
