@@ -85,7 +85,7 @@ class Desk:
         """Open the preferences, and wait until they are known."""
         await self.page.get_by_role("button", name="Menu of").click()
         await self.button("Preferences…").click()
-        await self.page.get_by_label("Notices", exact=True).wait_for()
+        await self.page.get_by_role("combobox", name="Notices", exact=True).wait_for()
 
     async def acknowledge(self) -> None:
         """Acknowledge what the dialog shows."""

@@ -79,6 +79,7 @@ class Gallery:
 async def shoot(of: Page | Locator, name: str, **options) -> None:
     """Take a picture in 256 colours, which is what a page of flat ones has; refuse a large one."""
     path = SHOTS / f"{name}.png"
+    await (of if isinstance(of, Page) else of.page).mouse.move(0, 0)  # no hair cross, no hover
     taken = Image.open(BytesIO(await of.screenshot(**options)))
     flat = taken.convert("RGB").quantize(256, dither=Image.Dither.NONE)
     flat.save(path, optimize=True)

@@ -24,12 +24,12 @@ async def test_preferences_hold_on_every_device(fleet, new_desk, user):
     await expect(toasts.filter(has_text="Before")).to_be_visible(timeout=PATIENCE_MS)
 
     await first.open_preferences()
-    await first.page.get_by_label("Notices", exact=True).select_option("critical")
+    await first.page.get_by_role("combobox", name="Notices", exact=True).select_option("critical")
     await first.button("Save").click()
     await expect(first.page.get_by_role("dialog", name="Preferences")).to_be_hidden()
 
     await phone.open_preferences()
-    notices = phone.page.get_by_label("Notices", exact=True)
+    notices = phone.page.get_by_role("combobox", name="Notices", exact=True)
     await expect(notices).to_have_value("critical", timeout=PATIENCE_MS)
     await phone.button("Close").click()
     await publish(fleet, notice(user, "After"))

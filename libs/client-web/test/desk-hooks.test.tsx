@@ -200,6 +200,13 @@ describe("useAccount", () => {
     const over = accounted(sessions, { ...status("a", 3, 1), type: "session_completed", status: "completed", summary: { finalPnL: 4 } } as never);
     expect([equityOf(over.values()), dayPnLOf(over.values())]).toEqual([7, 4]);
   });
+
+  it("does_not_count_one_that_is_over_among_the_open_ones_when_the_desk_is_away", () => {
+    const nothing: ReadonlyMap<string, never> = new Map();
+    const over = accounted(nothing, { ...status("a", 3, 1), status: "completed", snapshot: true, data: { currentPnL: 3, equity: 100 } } as never);
+    const both = accounted(over, { ...status("b", 3, 1), status: "active", data: { currentPnL: 3, equity: 7 } } as never);
+    expect(equityOf(both.values())).toBe(7);
+  });
 });
 
 describe("useAlgorithmDecisions with a desk", () => {

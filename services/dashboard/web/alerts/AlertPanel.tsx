@@ -19,7 +19,7 @@ type Filter = keyof typeof FILTERS;
 
 export function AlertPanel() {
   const { items, unreadCount, hasMore, isLoading, error, ...notifications } = useRealTimeNotifications();
-  const { isStale } = useWebSocketConnection();
+  const { isStale, state } = useWebSocketConnection();
   const [filter, setFilter] = useState<Filter>("all");
   const today = new Date(useNow()).setHours(0, 0, 0, 0);
   const shown = items.filter(FILTERS[filter].shows);
@@ -67,8 +67,12 @@ export function AlertPanel() {
       }
     >
       {shown.length === 0 ? (
-        isLoading ? (
+        isLoading || state === "connecting" || state === "idle" ? (
           <Skeleton rows={3} />
+        ) : isStale ? (
+          <Empty title="Not known">There is no connection. What is raised meanwhile is kept, and appears here as soon as there is one.</Empty>
+        ) : error && filter === "all" ? (
+          <Empty title="History is not available">{`New alerts appear here all the same. ${error.message}`}</Empty>
         ) : filter === "all" ? (
           <Empty title="All quiet">Alerts and notices appear here; what is critical also asks for your acknowledgement.</Empty>
         ) : (

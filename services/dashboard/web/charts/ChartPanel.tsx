@@ -29,11 +29,13 @@ export function ChartPanel({
   session,
   symbol,
   decisions: all,
+  isLoading,
   onSymbol,
 }: {
   session: Session | null;
   symbol: string | null;
   decisions: readonly AlgorithmDecision[];
+  isLoading: boolean;
   onSymbol: (symbol: string) => void;
 }) {
   const { config, tokens } = useDesk();
@@ -62,8 +64,8 @@ export function ChartPanel({
   return (
     <Panel
       title={session ? `P&L ${session.sessionId}` : "P&L"}
-      note={isStale ? <span className="text-warning">not current</span> : bars.isError ? "prices of before are not available" : undefined}
-      className="min-h-56 flex-1"
+      note={isStale && session ? <span className="text-warning">not current</span> : bars.isError ? "prices of before are not available" : undefined}
+      className="min-h-72 flex-1 lg:min-h-56"
       actions={
         options.length > 0 && (
           <label className="flex items-center gap-2 text-xs">
@@ -82,7 +84,11 @@ export function ChartPanel({
       }
     >
       {session === null && symbol === null ? (
-        <Empty title="Nothing to draw yet">P&L and price appear with the first session.</Empty>
+        isLoading ? (
+          <Skeleton rows={1} height="h-32" />
+        ) : (
+          <Empty title="Nothing to draw yet">P&L and price appear with the first session, or choose a symbol below.</Empty>
+        )
       ) : (
         <Suspense fallback={<Skeleton rows={1} height="h-full" />}>
           <DeskChart

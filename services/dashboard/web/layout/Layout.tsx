@@ -53,7 +53,7 @@ export function Layout() {
         </Boundary>
         <div className="flex min-h-0 min-w-0 flex-col gap-1.5">
           <Boundary name="The chart" className="flex-1">
-            <ChartPanel session={selected} symbol={charted} decisions={decisions} onSymbol={setSymbol} />
+            <ChartPanel session={selected} symbol={charted} decisions={decisions} isLoading={isLoading} onSymbol={setSymbol} />
           </Boundary>
           <Boundary name="Quotes">
             <QuotePanel sessions={sessions} charted={charted} onSelect={setSymbol} />

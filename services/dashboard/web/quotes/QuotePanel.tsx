@@ -42,8 +42,8 @@ export function QuotePanel({
                 <th className="text-left">Symbol</th>
                 <th className="text-right">Last</th>
                 <th className="text-right">Change</th>
-                <th className="hidden text-right @sm:table-cell">Bid</th>
-                <th className="hidden text-right @sm:table-cell">Ask</th>
+                <th className="hidden text-right @md:table-cell">Bid</th>
+                <th className="hidden text-right @md:table-cell">Ask</th>
                 <th className="hidden text-right @lg:table-cell">Spread</th>
                 <th className="hidden text-right @xl:table-cell">Volume</th>
               </tr>
@@ -89,6 +89,8 @@ const QuoteRow = memo(function QuoteRow({
 }) {
   const flash = isStale || !quote ? "" : quote.direction > 0 ? "flash-up" : quote.direction < 0 ? "flash-down" : "";
   const muted = isStale ? "text-muted" : "";
+  // What is shown as zero has neither arrow nor colour.
+  const change = quote?.change === undefined ? undefined : Number(quote.change.toFixed(2));
   const spread = quote?.bid !== undefined && quote.ask !== undefined ? quote.ask - quote.bid : undefined;
   return (
     <tr
@@ -112,14 +114,14 @@ const QuoteRow = memo(function QuoteRow({
       <td key={quote?.last ?? "none"} data-testid="last" className={`text-right font-medium ${isStale ? "" : "text-strong"} ${flash}`}>
         {price(quote?.last)}
       </td>
-      <td className={`text-right ${isStale ? "" : tone(quote?.change)}`}>
+      <td className={`text-right ${isStale ? "" : tone(change)}`}>
         <span aria-hidden="true" className="mr-1 text-[0.7em]">
-          {arrow(quote?.change)}
+          {arrow(change)}
         </span>
-        {signedPercent(quote?.change)}
+        {signedPercent(change)}
       </td>
-      <td className="hidden text-right @sm:table-cell">{price(quote?.bid)}</td>
-      <td className="hidden text-right @sm:table-cell">{price(quote?.ask)}</td>
+      <td className="hidden text-right @md:table-cell">{price(quote?.bid)}</td>
+      <td className="hidden text-right @md:table-cell">{price(quote?.ask)}</td>
       <td className="text-muted hidden text-right @lg:table-cell">{spread === undefined ? NONE : spread.toFixed(quote!.last < 10 ? 4 : 2)}</td>
       <td className="text-muted hidden text-right @xl:table-cell">{big(quote?.volume)}</td>
     </tr>

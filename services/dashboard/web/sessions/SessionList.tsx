@@ -17,7 +17,7 @@ export function SessionList({
 }) {
   const active = sessions.filter(({ status }) => status === "active").length;
   return (
-    <Panel title="Sessions" note={sessions.length > 0 ? `${active} active` : undefined} className="max-md:max-h-[26rem] md:row-span-2 lg:row-span-1">
+    <Panel title="Sessions" note={sessions.length > 0 ? `${active} active` : undefined} className="max-md:max-h-[32rem] md:row-span-2 lg:row-span-1">
       {isLoading ? (
         <Skeleton rows={3} height="h-28" />
       ) : sessions.length === 0 ? (

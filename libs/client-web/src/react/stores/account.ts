@@ -58,7 +58,9 @@ export function accounted(sessions: Sessions, message: Told): Sessions {
     case "session_status": {
       if (!before.open || Date.parse(at) < Math.floor(Date.parse(before.at) / 1000) * 1000) return sessions;
       const { currentPnL: pnl, equity = before.equity } = message.data;
-      return set({ at, pnl, equity });
+      // Of one that the desk could not tell us about, its status says whether it goes on.
+      const isOpen = message.status === "active" || message.status === "paused";
+      return set({ at, pnl, equity, ...(known ? {} : { open: isOpen }) });
     }
   }
 }
