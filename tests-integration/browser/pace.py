@@ -1,6 +1,6 @@
 """How soon the page is there: first paint, first figures, from a cold and from a warm cache.
 
-PYTHONPATH=tests-integration .venv/bin/python -m browser.pace [--json bench/results/dashboard.json]
+PYTHONPATH=tests-integration .venv/bin/python -m browser.pace [--json figures.json]
 
 Starts a fleet of its own; wants a machine that does nothing else.
 """
