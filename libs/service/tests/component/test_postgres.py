@@ -84,3 +84,11 @@ async def test_a_restarted_database_is_used_again(engine: AsyncEngine, alembic_d
     assert await database.probe() is None
     assert database.health() is None
     await database.stop()
+
+
+async def test_a_database_that_refuses_connections_is_a_fault_and_not_a_crash(database_url: str):
+    absent = ServiceSettings(database_url=database_url.rpartition("/")[0] + "/absent")
+    database = Database(engine_from(absent, "risk"))
+    await database.start()
+    assert database.health() == "DBAPIError"
+    await database.stop()

@@ -1,3 +1,4 @@
+import asyncio
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -7,6 +8,7 @@ import pytest
 from tapewire.broker import Link, Role, declare, topology
 from tapewire.contracts import PositionUpdate, SessionCompleted, TradeExecuted
 
+DEADLINE_S = 30.0
 BOTH = pytest.mark.parametrize(
     "database",
     ["sqlite", pytest.param("postgresql", marks=pytest.mark.containers)],
@@ -176,3 +178,53 @@ async def test_an_inbox_that_takes_nothing_holds_up_nobody_else(bus, risk, trade
         await channel.queue_delete(full.name)
         await bus.until(lambda: len(bus.bodies("emergency_stop.emergency")) == 2)
     await link.close()
+
+
+async def figures(http) -> dict[str, float]:
+    """The samples of `/metrics` that have no labels."""
+    lines = (await http.get("/metrics")).text.splitlines()
+    return {
+        name: float(value)
+        for name, _, value in (line.partition(" ") for line in lines)
+        if name.startswith("tapewire_") and "{" not in name
+    }
+
+
+async def soon(done) -> None:
+    async with asyncio.timeout(DEADLINE_S):
+        while not await done():
+            await asyncio.sleep(0.05)
+
+
+async def test_what_cannot_be_published_shows_in_the_metrics_and_grows_older(
+    bus, risk, trader, cable, token
+):
+    async with risk() as http:
+        await bus.say(trader.starts())
+        cable.pull_out()
+        answer = await http.post(
+            f"/v1/sessions/{trader.session}/emergency-stop",
+            headers=token(trader.user, "risk:stop") | {"Idempotency-Key": "k-1"},
+            json={"reason": "enough"},
+        )
+        assert answer.is_success, answer.text
+        seen: list[tuple[float, float]] = []
+
+        async def older() -> bool:
+            now = await figures(http)
+            depth = now.get("tapewire_outbox_depth", 0)
+            age = now.get("tapewire_outbox_oldest_age_seconds", 0)
+            if age and (not seen or age > seen[-1][1]):
+                seen.append((depth, age))
+            return len(seen) >= 3
+
+        await soon(older)
+        assert {depth for depth, _ in seen} == {2}
+        cable.plug_in()
+
+        async def told() -> bool:
+            now = await figures(http)
+            return now["tapewire_outbox_depth"] == now["tapewire_outbox_oldest_age_seconds"] == 0
+
+        await soon(told)
+    assert len(bus.bodies("emergency_stop")) == 2

@@ -23,6 +23,8 @@ log = logging.getLogger(__name__)
 BUSY_TIMEOUT_MS = 5_000  # another process may be migrating or checkpointing the same file
 PROBE_EVERY_S = 5.0
 PROBE_TIMEOUT_S = 3.0
+DATABASE_ERRORS: tuple[type[Exception], ...] = (SQLAlchemyError, OSError)
+"""What a database that is away, restarted or full raises; none of them may end a loop."""
 READ_ONLY = "tapewire_read_only"
 """Execution option: `engine.execution_options(**{READ_ONLY: True})` for reads that must not wait.
 
@@ -192,7 +194,7 @@ class Database:
                 await reader.execute(text("SELECT 1"))
         except TimeoutError:
             return f"no answer in {PROBE_TIMEOUT_S:g} s"
-        except (SQLAlchemyError, OSError) as error:
+        except DATABASE_ERRORS as error:
             return type(error).__name__
         return None
 

@@ -23,6 +23,7 @@ from tapewire.desk.settings import DeskSettings
 from tapewire.desk.snapshot import Snapshots
 from tapewire.service import create_app
 from tapewire.service.database import Database, engine_from
+from tapewire.service.unavailable import say_unavailable
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 DESCRIPTION = """\
@@ -92,4 +93,5 @@ def build(settings: DeskSettings, auth: AuthSettings) -> FastAPI:
         description=DESCRIPTION,
     )
     app.state.verifier = verifier
+    say_unavailable(app)
     return app

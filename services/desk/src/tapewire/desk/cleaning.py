@@ -7,12 +7,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from sqlalchemy import delete, func, select, true, tuple_
-from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from tapewire.desk import pnl
 from tapewire.desk.store import reading
 from tapewire.desk.tables import ARCHIVED, EVENTS, PNL, POSITIONS, READS, SESSIONS
+from tapewire.service.database import DATABASE_ERRORS
 
 log = logging.getLogger(__name__)
 
@@ -61,7 +61,7 @@ class Cleaning:
                         more = await clean(connection, before=datetime.now(UTC) - self._keep)
                 for age, step in THIN:
                     await self._thin(int((datetime.now(UTC) - age).timestamp()), step)
-            except (SQLAlchemyError, OSError) as error:
+            except DATABASE_ERRORS as error:
                 log.warning("cleaning: %s", error)
             await asyncio.sleep(EVERY_S)
 

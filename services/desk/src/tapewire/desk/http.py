@@ -1,22 +1,17 @@
 """Desk's HTTP interface, what its routes share. The routes stand in `http_…`."""
 
-import logging
-from collections.abc import AsyncGenerator, Callable, Generator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final
 
 from fastapi import Depends, Query
-from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, ProgrammingError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from tapewire.auth import Claims, require
 from tapewire.desk.outbox import Outbox
 from tapewire.desk.store import reading
 from tapewire.service import ApiError, ErrorBody
-
-log = logging.getLogger(__name__)
 
 REFUSALS: Final[dict[int | str, dict[str, Any]]] = {
     401: {"model": ErrorBody, "description": "No token, or one that is not accepted"},
@@ -49,34 +44,15 @@ class Rim:
     @asynccontextmanager
     async def reading(self) -> AsyncGenerator[AsyncConnection]:
         """One transaction that only reads."""
-        with _or_unavailable():
-            async with reading(self._engine) as connection:
-                yield connection
+        async with reading(self._engine) as connection:
+            yield connection
 
     @asynccontextmanager
     async def changing(self) -> AsyncGenerator[AsyncConnection]:
         """One transaction; what it has put into the outbox is published after the commit."""
-        with _or_unavailable():
-            async with self._engine.begin() as connection:
-                yield connection
+        async with self._engine.begin() as connection:
+            yield connection
         self._outbox.wake()
-
-
-@contextmanager
-def _or_unavailable() -> Generator[None]:
-    """Answer 503 when the database is away; what it refuses is our own fault and is not that."""
-    try:
-        yield
-    except (IntegrityError, DataError, ProgrammingError):
-        raise
-    except (DBAPIError, PoolTimeout, OSError) as error:
-        log.warning("database: %s", error)
-        raise ApiError(
-            503,
-            "unavailable",
-            "The database does not answer at the moment.",
-            headers={"Retry-After": "2"},
-        ) from error
 
 
 def users_of(claims: Claims, user: str | None) -> frozenset[str]:

@@ -3,17 +3,17 @@
 import asyncio
 import logging
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Final
 
 from sqlalchemy import delete, func, select
-from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from tapewire.broker import NotConfirmed, Publisher, full_jitter
 from tapewire.contracts import Event, encode, route
 from tapewire.desk.tables import OUTBOX
-from tapewire.service import metrics
+from tapewire.service.backlog import Backlog
+from tapewire.service.database import DATABASE_ERRORS
 
 log = logging.getLogger(__name__)
 
@@ -52,12 +52,7 @@ class Outbox:
         self._written = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._fault: str | None = None
-        self._depth = 0
-        self._oldest: datetime | None = None
-        self._unobserve = [
-            metrics.observe(metrics.OUTBOX_DEPTH, lambda: self._depth),
-            metrics.observe(metrics.OUTBOX_OLDEST, self._oldest_age_s),
-        ]
+        self._backlog = Backlog()
 
     def wake(self) -> None:
         """Something was committed."""
@@ -69,7 +64,7 @@ class Outbox:
 
     async def drain(self) -> None:
         """Publish what is committed, unless the broker is away: then it keeps."""
-        with suppress(NotConfirmed, SQLAlchemyError, OSError):
+        with suppress(NotConfirmed, *DATABASE_ERRORS):
             while self._publisher.health() is None and await self._publish_some():
                 pass
 
@@ -79,8 +74,7 @@ class Outbox:
             self._task.cancel()
             with suppress(asyncio.CancelledError):
                 await self._task
-        for unobserve in self._unobserve:
-            unobserve()
+        self._backlog.close()
 
     def health(self) -> str | None:
         """Return None unless the last try failed."""
@@ -93,7 +87,7 @@ class Outbox:
             try:
                 while await self._publish_some():
                     waits = full_jitter(0.2, 5.0)
-            except (NotConfirmed, SQLAlchemyError, OSError) as error:
+            except (NotConfirmed, *DATABASE_ERRORS) as error:
                 self._fault = str(error) or type(error).__name__
                 log.warning("outbox: %s", self._fault)
                 await asyncio.sleep(next(waits))
@@ -108,8 +102,8 @@ class Outbox:
             rows = (
                 await connection.execute(select(OUTBOX).order_by(OUTBOX.c.seq).limit(BATCH))
             ).all()
-            self._depth = await connection.scalar(select(func.count()).select_from(OUTBOX)) or 0
-        self._oldest = rows[0].written_at if rows else None
+            count = await connection.scalar(select(func.count()).select_from(OUTBOX)) or 0
+        self._backlog.found(count, rows[0].written_at if rows else None)
         for row in rows:
             await self._publisher.publish(
                 row.exchange,
@@ -120,10 +114,4 @@ class Outbox:
             )
             async with self._engine.begin() as connection:
                 await connection.execute(delete(OUTBOX).where(OUTBOX.c.seq == row.seq))
-            self._depth -= 1
         return bool(rows)
-
-    def _oldest_age_s(self) -> float:
-        if self._oldest is None:
-            return 0.0
-        return (datetime.now(UTC) - self._oldest).total_seconds()

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from sqlalchemy import text
-from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from tapewire.broker import Delivery, Settlement
@@ -16,6 +16,7 @@ from tapewire.contracts import InvalidEvent, parse_event
 from tapewire.desk.entry import Entry, entry_of
 from tapewire.desk.ledger import enter
 from tapewire.service import metrics
+from tapewire.service.database import DATABASE_ERRORS
 
 log = logging.getLogger(__name__)
 
@@ -125,7 +126,7 @@ class Scribe:
         try:
             async with asyncio.timeout(5), self._engine.connect() as connection:
                 await connection.execute(text("SELECT 1"))
-        except (SQLAlchemyError, OSError, TimeoutError):
+        except DATABASE_ERRORS:
             return False
         return True
 

@@ -19,6 +19,7 @@ from tapewire.risk.ticker import Ticker
 from tapewire.risk.watch import Watch
 from tapewire.service import create_app
 from tapewire.service.database import Database, engine_from
+from tapewire.service.unavailable import say_unavailable
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 
@@ -66,4 +67,5 @@ def build(settings: RiskSettings, auth: AuthSettings) -> FastAPI:
         description="Limits, open alerts and emergency stops.",
     )
     app.state.verifier = verifier
+    say_unavailable(app)
     return app

@@ -6,7 +6,7 @@ from time import monotonic
 from typing import Any, Final, TypeAlias
 
 from opentelemetry.trace import SpanKind
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError
 
 from tapewire.broker import BatchConsumer, Delivery, Link, Settlement, topology
 from tapewire.contracts import (
@@ -24,6 +24,7 @@ from tapewire.contracts import (
 from tapewire.risk.engine import Engine
 from tapewire.risk.stopping import Stopping
 from tapewire.service import metrics, telemetry
+from tapewire.service.database import DATABASE_ERRORS
 
 log = logging.getLogger(__name__)
 
@@ -137,6 +138,6 @@ def _hopeless(error: Exception, delivery: Delivery) -> bool:
     """
     if isinstance(error, DBAPIError):
         return str(getattr(error.orig, "sqlstate", "")).startswith("22")  # SQL: data exception
-    if isinstance(error, SQLAlchemyError | OSError):
+    if isinstance(error, DATABASE_ERRORS):
         return False
     return int(delivery.headers.get("x-delivery-count") or 0) >= TRIES

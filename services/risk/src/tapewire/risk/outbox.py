@@ -3,17 +3,15 @@
 import asyncio
 import logging
 from contextlib import suppress
-from datetime import UTC, datetime
 from typing import Final
-
-from sqlalchemy.exc import SQLAlchemyError
 
 from tapewire.broker import CONNECTION_ERRORS, BrokerError, Link, Publisher, declare, topology
 from tapewire.risk.outgoing import Outgoing
 from tapewire.risk.stopping import Stopping
 from tapewire.risk.store import Store
 from tapewire.risk.turn import Turn
-from tapewire.service import metrics
+from tapewire.service.backlog import Backlog
+from tapewire.service.database import DATABASE_ERRORS
 
 log = logging.getLogger(__name__)
 
@@ -22,7 +20,7 @@ POLL_S: Final = 1.0  # for what an earlier process left behind
 POLL_SHARED_S: Final = 0.1  # for what other processes commit
 PAUSE_S: Final = 1.0  # after a fault
 
-FAULTS: Final = (BrokerError, SQLAlchemyError, *CONNECTION_ERRORS)
+FAULTS: Final = (BrokerError, *DATABASE_ERRORS, *CONNECTION_ERRORS)
 
 Waiting = list[tuple[int, Outgoing]]
 
@@ -55,6 +53,7 @@ class Outbox:
         self._waiting = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._fault: str | None = None
+        self._backlog = Backlog()
 
     def wake(self) -> None:
         """There is something to send."""
@@ -77,6 +76,7 @@ class Outbox:
             with suppress(asyncio.CancelledError):
                 await self._task
         await self._leave()
+        self._backlog.close()
 
     def health(self) -> str | None:
         """Return None unless the last try failed."""
@@ -88,9 +88,11 @@ class Outbox:
             self._waiting.clear()
             try:
                 if await self._turn.mine():
+                    self._backlog.found(*await self._store.backlog())
                     await self._declare()
                     await self._begin_lanes()
                 else:
+                    self._backlog.found(0, None)  # whose turn it is tells
                     await self._leave_lanes()
                 self._note(None)
             except FAULTS as error:
@@ -117,10 +119,6 @@ class Outbox:
             task = asyncio.create_task(self._publish(waiting), name="outbox lane")
             self._lanes[name] = task
             task.add_done_callback(lambda _, name=name: self._end_lane(name))
-        count, oldest = await self._store.backlog()
-        metrics.gauge(metrics.OUTBOX_DEPTH).set(count)
-        age = (datetime.now(UTC) - oldest).total_seconds() if oldest else 0.0
-        metrics.gauge(metrics.OUTBOX_OLDEST).set(age)
 
     def _end_lane(self, name: str) -> None:
         del self._lanes[name]

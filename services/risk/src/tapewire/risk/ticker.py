@@ -7,11 +7,10 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Final
 
-from sqlalchemy.exc import SQLAlchemyError
-
 from tapewire.risk.engine import Engine
 from tapewire.risk.stopping import Stopping, utc_now
 from tapewire.risk.store import Store
+from tapewire.service.database import DATABASE_ERRORS
 
 log = logging.getLogger(__name__)
 
@@ -100,7 +99,7 @@ class Ticker:
                     async with self._store.work() as work:
                         await work.forget(self._clock() - self._retention)
                 self._fault = None
-            except (SQLAlchemyError, OSError) as error:
+            except DATABASE_ERRORS as error:
                 if self._fault is None:
                     log.warning("ticker", extra={"fault": str(error)})
                 self._fault = f"{type(error).__name__}: {error}"[:200]

@@ -4,10 +4,10 @@ from contextlib import suppress
 from typing import Final
 
 from sqlalchemy import text
-from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from tapewire.risk.store import STUCK_MS
+from tapewire.service.database import DATABASE_ERRORS
 
 LOCK: Final = 0x7461_7065  # the advisory lock's number: "tape"
 
@@ -32,7 +32,7 @@ class Turn:
         """Return whether it is this process's turn; to be asked time and again.
 
         Raises:
-            SQLAlchemyError, OSError: the database is away; the turn is lost.
+            DATABASE_ERRORS: the database is away; the turn is lost.
         """
         if not self.shared:
             return True
@@ -40,7 +40,7 @@ class Turn:
             connection = self._connection or await self._connect()
             question = "SELECT true" if self._held else f"SELECT pg_try_advisory_lock({LOCK})"
             self._held = bool(await connection.scalar(text(question)))
-        except (SQLAlchemyError, OSError):
+        except DATABASE_ERRORS:
             await self.give_up()
             raise
         return self._held
@@ -49,9 +49,10 @@ class Turn:
         """Let another process have its turn."""
         connection, self._connection, self._held = self._connection, None, False
         if connection is not None:
-            with suppress(SQLAlchemyError, OSError):
+            with suppress(*DATABASE_ERRORS):
                 await connection.invalidate()  # closed, not pooled: the lock is the session's
-            await connection.close()
+            with suppress(*DATABASE_ERRORS):
+                await connection.close()
 
     async def _connect(self) -> AsyncConnection:
         plain = self._engine.execution_options(isolation_level="AUTOCOMMIT")
