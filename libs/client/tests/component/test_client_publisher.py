@@ -13,6 +13,7 @@ from tapewire.broker import Link, Role, declare
 from tapewire.broker.topology import INGEST, INGEST_INBOX, Exchange
 from tapewire.client import EventPublisher, InvalidEvent, NotConfirmed, NotPermitted
 from tapewire.client.errors import ClientError
+from tapewire.fleet.cable import Cable
 
 
 class Inbox:
@@ -23,6 +24,13 @@ class Inbox:
 
     async def declare(self) -> None:
         await declare(self._link, [Exchange(INGEST), INGEST_INBOX])
+
+    async def all(self) -> list[dict[str, Any]]:
+        """Return whatever is there."""
+        channel = await self._link.channel(timeout_s=10)
+        waiting = await channel.queue_declare(INGEST_INBOX.name, passive=True)
+        await channel.close()
+        return await self.take(waiting.message_count or 0)
 
     async def take(self, count: int) -> list[dict[str, Any]]:
         """Return as many events, and no more are there."""
@@ -52,6 +60,15 @@ async def inbox(broker_url: str) -> AsyncIterator[Inbox]:
     await link.start()
     yield Inbox(link)
     await link.close()
+
+
+@pytest.fixture
+async def cable(broker_url: str) -> AsyncIterator[Cable]:
+    """The publisher's way to the broker."""
+    cable = Cable(broker_url)
+    await cable.start()
+    yield cable
+    await cable.stop()
 
 
 async def test_confirmed_events_are_in_the_queue_in_order(broker_url: str, inbox: Inbox) -> None:
@@ -100,6 +117,43 @@ async def test_publisher_says_so_by_its_deadline_while_the_broker_is_away(
     async with EventPublisher(url, deadline_s=0.3) as publisher, asyncio.timeout(10):
         with pytest.raises(NotConfirmed, match="away"):
             await publisher.emit_system_notification("Hello", "there")
+
+
+async def test_publisher_says_so_by_its_deadline_where_the_connection_is_dead_and_looks_alive(
+    broker_url: str, inbox: Inbox, cable: Cable
+) -> None:
+    await inbox.declare()
+    async with EventPublisher(cable.url, deadline_s=0.5) as publisher, asyncio.timeout(60):
+        await publisher.emit_system_notification("Hello", "there", deadline_s=20)
+        cable.freeze()
+        with pytest.raises(NotConfirmed) as caught:
+            await publisher.emit_system_notification("Are you", "there?")
+        cable.cut()
+        again = await publisher.publish(caught.value.event, deadline_s=20)
+        assert again == caught.value.event.id
+
+
+async def test_confirmed_means_in_the_queue_however_often_the_connection_breaks(
+    broker_url: str, inbox: Inbox, cable: Cable
+) -> None:
+    await inbox.declare()
+    confirmed: list[str] = []
+
+    async def emit(publisher: EventPublisher, number: int) -> None:
+        with suppress(NotConfirmed):
+            notice = publisher.emit_system_notification("Hello", f"{number}", deadline_s=1)
+            confirmed.append(await notice)
+
+    async with EventPublisher(cable.url) as publisher, asyncio.timeout(90):
+        for batch in range(8):
+            emitting = [asyncio.create_task(emit(publisher, n)) for n in range(40)]
+            await asyncio.sleep(0.002 * batch)  # the cut strikes elsewhere each time
+            cable.cut()
+            await asyncio.gather(*emitting)  # each ends: nothing hangs
+        await emit(publisher, 0)
+    assert len(confirmed) > 40
+    there = {event["id"] for event in await inbox.all()}
+    assert set(confirmed) <= there
 
 
 class Door:

@@ -203,6 +203,26 @@ async def test_while_the_broker_is_away_producers_are_told_to_come_back(
     await until(lambda: _taken(client))
 
 
+async def test_a_broker_connection_that_is_dead_and_looks_alive_is_no_reason_to_hang(
+    producer, cable, until
+):
+    client = producer()
+    await until(lambda: _taken(client))
+    cable.freeze()
+    async with asyncio.timeout(30):
+        response = await client.post("/v1/events", json=TRADE | {"id": "t-2"})
+    assert response.status_code == 503
+    assert int(response.headers["Retry-After"]) > 0
+    assert statuses(response) == ["unconfirmed"]
+    cable.cut()
+
+    async def is_taken():
+        again = await client.post("/v1/events", json=TRADE | {"id": "t-2"})
+        return again.status_code == 200 and statuses(again) == ["accepted"]
+
+    await until(is_taken)
+
+
 async def _taken(client):
     response = await client.post("/v1/events", json=TRADE | {"id": "t-1"})
     return response.status_code == 200 and statuses(response) == ["accepted"]
