@@ -5,7 +5,7 @@ import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from random import Random
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from faults.target import Absent
 from tapewire.fleet.ports import take
@@ -25,6 +25,7 @@ class Postgres:
     def __init__(self) -> None:
         self._password = secrets.token_urlsafe(12)
         (self._port,) = take(1)
+        self._container: Any = None
 
     async def start(self) -> None:
         """Start it, with a database for each of `NODES`.
@@ -35,9 +36,9 @@ class Postgres:
         import docker
 
         try:
-            self._docker = await asyncio.to_thread(docker.from_env)
+            engine = await asyncio.to_thread(docker.from_env)
             self._container = await asyncio.to_thread(
-                self._docker.containers.run,
+                engine.containers.run,
                 IMAGE,
                 detach=True,
                 environment={"POSTGRES_PASSWORD": self._password},
@@ -63,9 +64,9 @@ class Postgres:
         await self._until_ready()
 
     async def close(self) -> None:
-        """Remove it with its data."""
-        await asyncio.to_thread(self._container.remove, force=True, v=True)
-        self._docker.close()
+        """Remove it with its data, if there is one."""
+        if self._container is not None:
+            await asyncio.to_thread(self._container.remove, force=True, v=True)
 
     async def _until_ready(self) -> None:
         # Over TCP: while the image makes its database, the server listens on its socket only.
@@ -74,7 +75,7 @@ class Postgres:
                 await asyncio.sleep(0.1)
 
     async def _psql(self, statement: str) -> None:
-        done = await self._exec("psql", "-U", "postgres", "-c", statement)
+        done = await self._exec("psql", "-h", "127.0.0.1", "-U", "postgres", "-c", statement)
         assert done.exit_code == 0, done.output
 
     async def _exec(self, *command: str):
@@ -92,8 +93,8 @@ async def under_desk_and_risk(world: "World") -> AsyncIterator[Postgres | None]:
         yield None
         return
     server = Postgres()
-    await server.start()
     try:
+        await server.start()
         async with (
             world.target.substitute("desk", environment={"DATABASE_URL": server.url("desk")}),
             world.target.substitute("risk", environment={"DATABASE_URL": server.url("risk")}),
