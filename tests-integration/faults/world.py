@@ -107,10 +107,11 @@ class World:
             publisher = Publisher(self.book, name, url, self.rng, token=token, every_s=EVERY_S)
             await publisher.open()
             self.publishers.append(publisher)
-        every_s = SESSION_EVERY_S
-        sessions = Sessions(self.book, "risk", amqp, self.rng, token=None, every_s=every_s)
-        await sessions.open()
-        self.publishers.append(sessions)
+        if not isinstance(self.fleet, ClusterFleet):  # that has no risk
+            every_s = SESSION_EVERY_S
+            sessions = Sessions(self.book, "risk", amqp, self.rng, token=None, every_s=every_s)
+            await sessions.open()
+            self.publishers.append(sessions)
         everybody = [self._add(role, n) for n in range(self._crowd) for role in self._cast]
         self.processes = [device for device in everybody if isinstance(device, ProcessDevice)]
         self._steady = {device.device.user for device in everybody}

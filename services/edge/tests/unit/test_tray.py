@@ -191,8 +191,8 @@ def test_unknown_holder_that_begins_in_the_middle_is_asked():
 def test_answer_tells_how_far_its_holder_is():
     tray = opened()
     tray.join("a", 0)
-    assert tray.hears_nobody
-    tray.in_step("edge-1.1", 6)
+    assert not tray.predecessor.is_known
+    tray.predecessor.in_step("edge-1.1", 6)
     assert sends(told(tray, 7)) == [("a", "7")]
 
 
@@ -348,11 +348,11 @@ def test_tray_whose_holder_says_that_it_closes_keeps_what_is_new_until_it_has_cl
     tray = opened()
     tray.join("a", 0)
     tray.follow("edge-1")
-    assert (tray.promised, tray.was_told_by("edge-1")) == (True, True)
+    assert tray.predecessor.promised
     assert sends(tray.deliver(parcel(4), 1, 0)) == []
     assert sends(tray.deliver(parcel(3, redelivered=True), 2, 0)) == [("a", "3")]
     assert sends(tray.succeed(0)) == [("a", "4")]
-    assert not tray.promised
+    assert not tray.predecessor.promised
 
 
 def test_lost_broker_takes_back_what_was_kept_for_the_last_holders_sake():

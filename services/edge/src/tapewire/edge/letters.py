@@ -115,7 +115,7 @@ class Letters:
         if note.word == "closed":
             tray.peers.discard(note.node)
             line.answered.set()  # the holder that was asked has gone
-            if tray.was_told_by(note.node):
+            if tray.predecessor.is_on(note.node):
                 self._perform(line, tray.succeed(now))
             return
         if note.word == "closing":
@@ -148,8 +148,8 @@ class Letters:
         line.expected -= 1
         if note.holder:
             tray.skip = 0
-        if note.holder or tray.hears_nobody:
-            tray.in_step(*note.at)
+        if note.holder or not tray.predecessor.is_known:
+            tray.predecessor.in_step(*note.at)
         if note.holder or line.expected <= 0:  # all who consume it have answered
             self._perform(line, tray.release(self._clock.now()))
             line.answered.set()

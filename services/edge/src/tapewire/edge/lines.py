@@ -364,7 +364,7 @@ class Lines:
             self._close_laggards(line)
 
     def _succeed(self, line: Line, *, at_last: bool = False) -> None:
-        if line.tray.promised and not at_last:
+        if line.tray.predecessor.promised and not at_last:
             again = partial(self._succeed, line, at_last=True)
             self._clock.after(SUCCEED_AS_PROMISED_WITHIN_S, again)
             return

@@ -28,6 +28,7 @@ from tapewire.edge.effects import (
 )
 from tapewire.edge.ledger import Ledger
 from tapewire.edge.mailbox_state import Event, State, after
+from tapewire.edge.predecessor import Predecessor
 
 RESEND_AFTER_S = 30.0  # unacknowledged that long: shown again
 REQUEUE_AFTER_S = 600.0  # a third of the broker's own limit, which closes the channel (rule 3)
@@ -79,11 +80,7 @@ class Tray:
         self._number = 0
         self._held_back: list[Parcel] | None = None
         self._told = 0  # what this edge delivered as the holder, relayed or not
-        self._teller = ""  # the holder that was heard last, and how far
-        self._heard = 0
-        self._fresh: list[tuple[Parcel, int]] | None = None
-        self.promised = False
-        """The last holder has said that it is giving everything back, and will say when it has."""
+        self.predecessor = Predecessor()
 
     # What there is
 
@@ -111,7 +108,7 @@ class Tray:
         self.state = after(self.state, event)
         if event is Event.DETACHED:
             self.skip = 0
-            self._fresh = None
+            self.predecessor.forget_kept()
             for held in self._held.values():
                 held.tag = None
 
@@ -161,11 +158,9 @@ class Tray:
             return effects
         if self.kind is Kind.RECENT and parcel.id in self._sent:
             return [*effects, Settle(tag, now)]
-        if self._teller and self._fresh is None:
-            self._fresh = []
+        if self.predecessor.begin():
             effects.append(Succeed())
-        if self._fresh is not None and not parcel.redelivered:
-            self._fresh.append((parcel, tag))
+        if self.predecessor.keep(parcel, tag):
             return effects
         effects += self._show(parcel, tag, now)
         self._told += 1
@@ -277,9 +272,9 @@ class Tray:
             for held in self._held.values()
             if held.tag is not None
         ]
-        effects += [Settle(tag, 0.0, requeue=True) for _, tag in self._fresh or ()]
+        effects += [Settle(tag, 0.0, requeue=True) for tag in self.predecessor.kept_tags]
         self._held.clear()
-        self._fresh = None
+        self.predecessor.forget_kept()
         return effects
 
     # Other edges
@@ -291,39 +286,26 @@ class Tray:
         this one in the meantime. But it was delivered once, so it says ``redelivered``, and is
         shown at once; what does not is newer than all that does, and was kept until now.
         """
-        self._teller, self._heard, self.promised = "", 0, False
-        kept, self._fresh = self._fresh, None
-        return [effect for parcel, tag in kept or () for effect in self.deliver(parcel, tag, now)]
+        kept = self.predecessor.end()
+        return [effect for parcel, tag in kept for effect in self.deliver(parcel, tag, now)]
 
     def follow(self, node: str) -> None:
         """That edge is giving everything back, and will say when it has."""
         if not self.is_holder:
-            self.promised = True
-            if not self.was_told_by(node):
-                self.in_step(f"{node}.", 0)
-
-    def was_told_by(self, node: str) -> bool:
-        """Whether that edge is the holder that was heard last."""
-        return self._teller.startswith(f"{node}.")
+            self.predecessor.closing(node)
 
     @property
     def told_so_far(self) -> int:
         """How many messages this edge delivered as the holder."""
         return self._told
 
-    @property
-    def hears_nobody(self) -> bool:
-        """Whether no holder has told this edge yet how far it is."""
-        return not self._teller
-
     def told(self, teller: str, number: int) -> list[Effect]:
         """A holder says how far it is. If something before was missed, it is asked.
 
         Without that, a relay that got lost would be shown by its repetition, behind newer ones.
         """
-        expected = self._heard + 1 if teller == self._teller else 1
-        self.in_step(teller, number)
-        if number <= expected or self._held_back is not None or self.is_holder:
+        missed = self.predecessor.misses(teller, number)
+        if not missed or self._held_back is not None or self.is_holder:
             return []
         self.hold_back()
         return [Ask()]
@@ -331,12 +313,8 @@ class Tray:
     def mark(self, teller: str, number: int) -> list[Effect]:
         """A holder says that ``number`` was the last one that it relayed."""
         asks = self.told(teller, number + 1) if number else []
-        self.in_step(teller, number)
+        self.predecessor.in_step(teller, number)
         return asks
-
-    def in_step(self, teller: str, number: int) -> None:
-        """Everything up to ``number`` of a holder's count is known here."""
-        self._teller, self._heard = teller, number
 
     def hold_back(self) -> list[Parcel]:
         """Keep relays until the holder has answered: what it holds is older.
@@ -393,7 +371,7 @@ class Tray:
     @property
     def is_holder(self) -> bool:
         """Whether this edge holds deliveries of the tray."""
-        return bool(self._fresh) or any(held.tag is not None for held in self._held.values())
+        return self.predecessor.keeps or any(held.tag is not None for held in self._held.values())
 
     # Steps
 
