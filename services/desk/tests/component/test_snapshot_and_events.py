@@ -373,7 +373,7 @@ async def test_a_snapshot_and_the_events_after_it_are_a_fresh_snapshot(desk_url,
             await Player(user, client, say, heard, until).play(steps)
 
     @settings(
-        max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+        max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
     )
     @given(STEPS)
     def check(steps):
