@@ -20,7 +20,7 @@ export function TopBar({ sessions }: { sessions: readonly Session[] }) {
       <ConnectionPill />
       <dl className="order-last flex w-full items-baseline justify-between gap-5 md:order-none md:ml-auto md:w-auto md:justify-end">
         {isStale && lastEventAt !== null && (
-          <div className="text-warning text-xs tabular-nums md:max-lg:hidden">
+          <div className="text-warning text-xs tabular-nums md:max-lg:hidden xl:hidden">
             <dt className="sr-only">Figures are of</dt>
             <dd>{duration((now - lastEventAt) / 1000)} old</dd>
           </div>
