@@ -77,7 +77,7 @@ class Gallery:
 
 
 async def shoot(of: Page | Locator, name: str, **options) -> None:
-    """Take a picture, in 256 colours where it would be large otherwise; refuse one that still is."""
+    """Take a picture, in 256 colours if it would be large; refuse one that is all the same."""
     path = SHOTS / f"{name}.png"
     await (of if isinstance(of, Page) else of.page).mouse.move(0, 0)  # no hair cross, no hover
     taken = Image.open(BytesIO(await of.screenshot(**options)))
