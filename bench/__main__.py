@@ -24,7 +24,7 @@ def main() -> int:
     parser.add_argument("--quick", action="store_true", help="what takes two minutes in all")
     parser.add_argument("--only", help="scenarios, comma-separated")
     parser.add_argument("--list", action="store_true", help="name the scenarios")
-    parser.add_argument("--markdown", action="store_true", help="print what results hold")
+    parser.add_argument("--readme", action="store_true", help="put results into README.md")
     parser.add_argument("--runs", type=int, help="of each measurement")
     parser.add_argument("--seconds", type=float, help="of each run")
     parser.add_argument("--connections", type=int, help="of a fan-out")
@@ -34,8 +34,8 @@ def main() -> int:
         for one in ALL:
             print(f"{one.name:16}{one.when}")
         return 0
-    if asked.markdown:
-        print(report.markdown())
+    if asked.readme:
+        report.write_readme()
         return 0
     base = Options(runs=3, seconds=2.0, quick=True) if asked.quick else Options()
     options = base._replace(

@@ -11,6 +11,8 @@ from rich.table import Table
 from bench.figures import Figure, Goal, number
 
 RESULTS: Final = Path(__file__).parent / "results"
+BEGIN: Final = "<!-- figures: python -m bench --readme -->"
+END: Final = "<!-- end of figures -->"
 STYLES: Final = {"reached": "green", "MISSED": "bold red", "MISSING": "yellow"}
 
 
@@ -40,13 +42,13 @@ def table(title: str, figures: Iterable[Figure], machine: dict[str, Any]) -> Tab
 
 
 def markdown() -> str:
-    """Return what is kept in ``results`` as one Markdown table, in the scenarios' order."""
+    """Return what is kept in ``results`` as one Markdown table."""
     lines = [
         "| figure | median | spread | unit | goal | | notes |",
         "|---|---|---|---|---|---|---|",
     ]
     machines: set[str] = set()
-    for path in sorted(RESULTS.glob("*.json"), key=lambda path: path.stat().st_mtime):
+    for path in sorted(RESULTS.glob("*.json")):
         kept = json.loads(path.read_text())
         if "figures" not in kept:
             continue
@@ -56,6 +58,14 @@ def markdown() -> str:
         )
         lines += [_line(one) for one in kept["figures"]]
     return "\n".join([*lines, "", *sorted(machines)])
+
+
+def write_readme() -> None:
+    """Put the table between the marks of ``README.md``."""
+    readme = RESULTS.parent / "README.md"
+    before, _, rest = readme.read_text().partition(BEGIN)
+    _, _, after = rest.partition(END)
+    readme.write_text(f"{before}{BEGIN}\n{markdown()}\n{END}{after}")
 
 
 def _line(one: dict[str, Any]) -> str:
