@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any, Literal
 
 import httpx
@@ -105,6 +105,11 @@ class Client:
             content=json.dumps(message) if message else "",
         )
 
+    async def leave(self) -> None:
+        """Say good-bye."""
+        if self.heard:
+            await self._http.delete("/v1/messages", params=self._connection)
+
     def post_to(self, url: str) -> None:
         """Post to another edge from here on."""
         self._posted_to = url
@@ -139,3 +144,5 @@ async def fetching(
         finally:
             reading.cancel()
             await asyncio.gather(reading, return_exceptions=True)
+            with suppress(httpx.HTTPError):  # its edge may have been killed
+                await client.leave()
