@@ -84,14 +84,14 @@ async def desk(world):
 
 
 async def alerts(world, client, *numbers):
-    """Raise warnings and then a critical alert; return what the client is shown of them."""
+    """Raise warnings, and a notice behind them in the same tray; return which are shown."""
     for number in numbers:
         await world.alert(number, level="warning")
-    last = await world.alert(numbers[-1])
+    notice = {"type": "system_notification", "userId": "alice", "title": "T", "message": "M"}
+    last = await world.publish(**notice)
     seen = []
     while last not in seen:
-        seen.append((await client.next("risk_alert"))["id"])
-    await client.ack(last)
+        seen.append((await client.next("risk_alert", "system_notification"))["id"])
     return seen[:-1]
 
 
