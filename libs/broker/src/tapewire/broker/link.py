@@ -181,9 +181,15 @@ class Link:
         transport = connection.transport
         if transport is None:
             raise NotConnected(f"{self.name}: closing")
-        channel = await transport.connection.channel(
-            publisher_confirms=confirms, on_return_raises=confirms
-        )
+        try:
+            channel = await transport.connection.channel(
+                publisher_confirms=confirms, on_return_raises=confirms
+            )
+        except CONNECTION_ERRORS:
+            raise
+        except Exception as error:  # aiormq raises a bare one when the connection goes meanwhile
+            reason = str(error) or type(error).__name__
+            raise NotConnected(f"{self.name}: no channel: {reason}") from error
         return cast(Channel, channel)
 
     async def _keep(self) -> None:

@@ -245,8 +245,8 @@ class Mailboxes:
             except (OutOfReach, TimeoutError) as error:
                 if self._admins[Kind.RECENT].is_up:  # this queue's node is away, and not all of it
                     raise OutOfReach("subscriptions") from error
-            except BROKER_FAULTS as error:
-                log.info("subscriptions not read yet: %s", error)
+            except Exception as error:  # aiormq may raise a bare one when a connection goes
+                log.info("subscriptions not read yet: %r", error)
             await asyncio.sleep(0.1)
         return None
 
@@ -326,8 +326,8 @@ class Mailboxes:
             try:
                 await work()
                 return
-            except BROKER_FAULTS as error:
-                log.info("inbox not opened yet: %s", error)
+            except Exception as error:  # as above
+                log.info("inbox not opened yet: %r", error)
                 await asyncio.sleep(next(waits))
 
     async def _renew(self, queue: Queue) -> None:
