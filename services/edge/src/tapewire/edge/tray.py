@@ -37,7 +37,7 @@ STALE_TURNS = 4
 HOLD_BACK_S = 0.25  # how long an opening tray waits for the holder's answer
 # How long a new holder waits for the last one to say that it is giving all back, which one that was
 # killed does not, and then for it to have done so.
-SUCCEED_WITHIN_S = 0.1
+SUCCEED_WITHIN_S = 0.25
 SUCCEED_AS_PROMISED_WITHIN_S = 2.0
 
 
