@@ -45,9 +45,9 @@ def allow_many_files() -> int:
 class CpuClock:
     """CPU seconds that processes used, user and system, since the last ``lap``."""
 
-    def __init__(self, *pids: int) -> None:
+    def __init__(self, *pids: int, children: bool = True) -> None:
         parents = [psutil.Process(pid) for pid in pids]
-        self._processes = parents + [child for p in parents for child in p.children()]
+        self._processes = parents + [child for p in parents for child in p.children() if children]
         self._before = self._read()
         self._at = time.perf_counter()
 

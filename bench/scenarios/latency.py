@@ -54,7 +54,10 @@ async def run(options: Options) -> list[Figure]:
             )
             crowd = await stack.enter_async_context(Crowd())
             clocks |= {"edge": CpuClock(hub.pid), "clients": CpuClock(crowd.pid)}
-            clocks |= {"producer and tap": CpuClock(os.getpid()), "broker": CpuClock(beam(node))}
+            clocks |= {
+                "producer and tap": CpuClock(os.getpid(), children=False),
+                "broker": CpuClock(beam(node)),
+            }
             await crowd.open(hub.port, hub.scripts(options.connections))
             for _ in range(runs):
                 for clock in clocks.values():
