@@ -36,6 +36,7 @@ export class Channels {
   readonly #ever = new Set<string>();
   /** Refused for good: not asked for again until somebody new wants it. */
   readonly #refused = new Set<string>();
+  readonly #listeners = new Set<(channels: readonly string[]) => void>();
   #calls: Call[] = [];
   #scheduled = false;
 
@@ -66,6 +67,12 @@ export class Channels {
     const gone = channels.filter((channel) => !this.#leases.has(channel) && this.#asked.delete(channel));
     if (gone.length === 0 || !this.#ports.connected()) return { channels: [...channels] };
     return this.#ports.unsubscribe(gone);
+  }
+
+  /** Calls back with channels whose events come from now on, on each connection anew. */
+  onSubscribed(listener: (channels: readonly string[]) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
   }
 
   /** Holds the channels until the returned function is called, and 2 s longer. */
@@ -148,6 +155,7 @@ export class Channels {
       const reply = await this.#ports.subscribe(channels);
       const rejected = reply.rejected ?? [];
       for (const { channel } of rejected) this.#refuse(channel);
+      for (const listener of this.#listeners) listener(reply.channels);
       for (const call of calls) {
         const mine = new Set(call.channels);
         call.resolve({

@@ -127,6 +127,14 @@ export class WebSocketClient {
     return this.#channels.lease(channels);
   }
 
+  /**
+   * Calls back with channels whose events come from now on, on each connection anew: what is asked for after that
+   * and what comes then leave no hole between them.
+   */
+  onSubscribed(listener: (channels: readonly string[]) => void): () => void {
+    return this.#channels.onSubscribed(listener);
+  }
+
   /** Acknowledges messages whose ack was left to the application; without a connection, when they come again. */
   ack(...ids: string[]): void {
     for (const id of ids) this.#intake.acknowledge(id);

@@ -202,7 +202,7 @@ describe("useAccount", () => {
   });
 
   it("does_not_count_one_that_is_over_among_the_open_ones_when_the_desk_is_away", () => {
-    const nothing: ReadonlyMap<string, never> = new Map();
+    const nothing: Parameters<typeof accounted>[0] = new Map();
     const over = accounted(nothing, { ...status("a", 3, 1), status: "completed", snapshot: true, data: { currentPnL: 3, equity: 100 } } as never);
     const both = accounted(over, { ...status("b", 3, 1), status: "active", data: { currentPnL: 3, equity: 7 } } as never);
     expect(equityOf(both.values())).toBe(7);
@@ -233,6 +233,23 @@ describe("useAlgorithmDecisions with a desk", () => {
     await go(17);
     expect(result.current.map(({ id }) => id)).toEqual(["d-4", "d-3", "d-2", "d-1"]);
     expect(asked).toEqual([{ sessionId: "s-17" }, { sessionId: "s-17" }]);
+  });
+});
+
+describe("useAlgorithmDecisions before its subscription stands", () => {
+  it("shows_what_was_decided_between_the_first_answer_and_the_subscription", async () => {
+    let history = [decision("d-1", 1)];
+    const scene = new Scene();
+    const answer = scene.server.answer.bind(scene.server);
+    scene.server.answer = (connection, frame) => {
+      if (frame.type === "subscribe") history = [decision("d-2", 2), ...history]; // and no event of it comes
+      answer(connection, frame);
+    };
+    const desk = fakeDesk({ decisions: async () => history });
+    const { result } = renderHook(() => useAlgorithmDecisions("s-17"), { wrapper: within(scene, desk) });
+    await go();
+    await go(17);
+    expect(result.current.map(({ id }) => id)).toEqual(["d-2", "d-1"]);
   });
 });
 

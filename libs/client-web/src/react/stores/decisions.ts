@@ -2,7 +2,6 @@
 
 import type { WebSocketClient } from "../../client.ts";
 import type { AlgorithmDecision } from "../../contracts.gen.ts";
-import { onConnected } from "./connected.ts";
 import { FrameBatch, Signal } from "./frames.ts";
 
 const KEPT = 500; // some hours of a busy session; the rest is history, not a feed
@@ -54,8 +53,9 @@ export class DecisionStore {
     if (this.#isAttached) return;
     this.#isAttached = true;
     this.#client.onMessage("algorithm_decision", (decision) => this.#take([decision]));
-    onConnected(this.#client, () => {
-      for (const channel of this.#wanted.keys()) void this.#load(channel); // also what was missed
+    // Not before: a decision between the answer and the subscription would be in neither.
+    this.#client.onSubscribed((channels) => {
+      for (const channel of channels) if (this.#wanted.has(channel)) void this.#load(channel); // also what was missed
     });
   }
 
