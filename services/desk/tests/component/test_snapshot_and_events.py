@@ -64,6 +64,18 @@ EVENTS = st.one_of(
             }
         ),
     ),
+    st.tuples(
+        st.just("risk_alert"),
+        st.sampled_from(["warning", "critical"]).map(
+            lambda level: {
+                "alertLevel": level,
+                "alertType": "loss_limit",
+                "message": "near",
+                "currentValue": 91,
+                "threshold": 90,
+            }
+        ),
+    ),
 )
 PUBLISH = st.tuples(
     st.just("publish"), EVENTS, st.sampled_from(["s-1", "s-2"]), st.sampled_from([0.0, 0.4, 1, 3])
@@ -81,8 +93,11 @@ CHANGE = st.tuples(
         [{"marketDataRate": 2}, {"marketDataRate": None}, {"muted": ["trade_executed"]}]
     ),
 )
-LOOK = st.just(("look",))
-STEPS = st.lists(st.one_of(PUBLISH, PUBLISH, PUBLISH, MARK, CHANGE, LOOK), min_size=2, max_size=14)
+STEP = st.one_of(PUBLISH, PUBLISH, MARK, CHANGE)
+# What happens before the page asks, and after it: only the latter is carried on.
+STEPS = st.tuples(st.lists(STEP, max_size=6), st.lists(STEP, min_size=4, max_size=12)).map(
+    lambda parts: [*parts[0], ("look",), *parts[1]]
+)
 
 
 class Page:
