@@ -40,22 +40,26 @@ dashboard: ## Build the dashboard, if its sources changed
 ##@ Check
 
 .PHONY: test
-test: dev ## Run all tests, on both engines where this machine has both; ARGS="-k inbox"
-	TAPEWIRE_TEST_ENGINES=process,containers $(PYTEST) $(ARGS)
+test: dev ## Run the tests, on both engines where this machine has both; ARGS="-k inbox"
+	TAPEWIRE_TEST_ENGINES=process,containers $(PYTEST) -m "not long" $(ARGS)
 	@$(MAKE) test-web
 
 .PHONY: test-process
 test-process: dev ## Run the tests with RabbitMQ and the fleet as local processes; ARGS="-k inbox"
-	TAPEWIRE_TEST_ENGINES=process $(PYTEST) -m "not containers" $(ARGS)
+	TAPEWIRE_TEST_ENGINES=process $(PYTEST) -m "not containers and not long" $(ARGS)
 
 .PHONY: test-containers
 test-containers: dev ## Run the tests that use containers: RabbitMQ 4, PostgreSQL, the fleet's images
-	$(PYTEST) -m containers libs services $(ARGS)
-	TAPEWIRE_TEST_ENGINES=containers $(PYTEST) tests-integration $(ARGS)
+	$(PYTEST) -m "containers and not long" libs services $(ARGS)
+	TAPEWIRE_TEST_ENGINES=containers $(PYTEST) -m "not long" tests-integration $(ARGS)
 
 .PHONY: test-web
 test-web: dev ## Run the tests of the TypeScript SDK and the dashboard
 	@if [ -d node_modules ]; then npm test; else echo "NOT TESTED: there is no npm"; fi
+
+.PHONY: test-long
+test-long: dev ## Run the tests that `make test` leaves out: kills at every point, the auditor's own
+	TAPEWIRE_TEST_ENGINES=process $(PYTEST) -m long $(ARGS)
 
 .PHONY: test-faults
 test-faults: dev ## Strike a fleet under load, audit every critical alert (long); ARGS="--seed 7 --only 'edge kill -9'"

@@ -59,6 +59,7 @@ def main(kind: str, *arguments: str) -> None:
         break_edge()
         from tapewire.edge.__main__ import main as run
 
+        del sys.argv[1:]  # the edge has arguments of its own
         run()
     else:
         break_dispatcher()

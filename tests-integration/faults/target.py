@@ -40,9 +40,8 @@ class Target:
             Absent: the engine gives no way to.
         """
         if self.fleet.engine == "containers":
-            return await asyncio.to_thread(
-                self.fleet.compose, "exec", "-T", "rabbitmq", "rabbitmqctl", "eval", expression
-            )
+            ctl = ("exec", "-T", "rabbitmq", "rabbitmqctl", "eval")
+            return await asyncio.to_thread(self.fleet.compose, *ctl, f"{expression}.")
         if self.fleet.engine == "process":
             return await asyncio.to_thread(self._node().eval, expression)
         raise Absent(f"no way into the broker of the engine {self.fleet.engine!r}")

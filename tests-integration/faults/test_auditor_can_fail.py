@@ -15,7 +15,7 @@ from faults.target import python
 from faults.world import Role, World
 from tapewire.broker import topology
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = [pytest.mark.timeout(420), pytest.mark.long]
 PERSON = Role(SdkDevice, "person", "sdk")
 GONE_AFTER_S = 10.0  # how long a round waits for what will never come
 

@@ -48,6 +48,7 @@ def test_a_private_node_never_starts_an_epmd_nor_speaks_to_the_systems(tmp_path)
         assert {address.port for address in listening} == {
             running.node.amqp_port,
             running.node.dist_port,
+            running.node.http_port,
         }
     finally:
         running.stop()

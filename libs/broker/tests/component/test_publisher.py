@@ -99,8 +99,8 @@ async def test_opening_that_takes_longer_than_a_deadline_serves_the_next_message
     bench: "Bench",
 ) -> None:
     await bench.publish.connected()
-    bench.cable.latency_s = 0.25  # opening: two round trips of 0.5 s, publishing: one
-    publisher = Publisher(bench.publish, deadline_s=0.8)
+    bench.cable.latency_s = 0.6  # opening: two round trips of 1.2 s, publishing: one
+    publisher = Publisher(bench.publish, deadline_s=2.1)
     with pytest.raises(NotConfirmed):
         await publisher.publish(INGEST, "x", b"{}", type="t", message_id="1")
     await publisher.publish(INGEST, "x", b"{}", type="t", message_id="1")

@@ -68,7 +68,7 @@ class Process:
         """Return those of the wanted messages that were logged, in order."""
         return [message for message in self.messages if message in wanted]
 
-    async def exit_status(self, within_s: float = 15) -> int:
+    async def exit_status(self, within_s: float = 60) -> int:
         async with asyncio.timeout(within_s):
             status = await self.child.wait()
             await self._reader

@@ -111,6 +111,7 @@ def counts(bus) -> dict[str, int]:
     return {kind: len(ids) for kind, ids in told(bus).items() if "stop_unconfirmed" not in kind}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("point", POINTS)
 async def test_killed_at_a_point_risk_loses_nothing_and_repeats_nothing(
     bus, process, trader, point
