@@ -58,8 +58,8 @@ test-web: dev ## Run the tests of the TypeScript SDK and the dashboard
 	@if [ -d node_modules ]; then npm test; else echo "NOT TESTED: there is no npm"; fi
 
 .PHONY: test-long
-test-long: dev ## Run the tests that `make test` leaves out: kills at every point, the auditor's own
-	TAPEWIRE_TEST_ENGINES=process $(PYTEST) -m long $(ARGS)
+test-long: dev ## Run the tests that `make test` leaves out: kills at every point, the auditor's own, the page and faults on containers
+	TAPEWIRE_TEST_ENGINES=process,containers $(PYTEST) -m long $(ARGS)
 
 .PHONY: test-faults
 test-faults: dev ## Strike a fleet under load, audit every critical alert (long); ARGS="--seed 7 --only 'edge kill -9'"

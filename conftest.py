@@ -48,7 +48,9 @@ class Scheduling(LoadFileScheduling):
         if nodeid.startswith("tests-integration/"):
             for engine in ("process", "containers"):
                 if re.search(rf"[\[-]{engine}[\]-]", nodeid):
-                    return f"fleet on {engine}"
+                    # The page has a fleet of its own, so that neither waits for the other.
+                    page = " for the page" if "/browser/" in nodeid else ""
+                    return f"fleet on {engine}{page}"
         return super()._split_scope(nodeid)
 
 

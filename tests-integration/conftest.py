@@ -47,10 +47,16 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Give fleets time: the first test's includes the building of images."""
+    """Give fleets time: the first test's includes the building of images.
+
+    Page and faults are the same code on both engines: on containers they are among the long tests.
+    """
     for item in items:
         if HERE in item.path.parents:
             item.add_marker(pytest.mark.timeout(TIMEOUT_S))
+            engine = item.callspec.params.get("fleet") if hasattr(item, "callspec") else None
+            if engine == "containers" and item.path.parent.name in ("browser", "faults"):
+                item.add_marker(pytest.mark.long)
 
 
 @pytest.fixture(scope="session")

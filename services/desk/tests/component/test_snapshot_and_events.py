@@ -307,9 +307,9 @@ class Player:
             await getattr(self, name)(*details)
         await self.look()
         try:
-            await self.until(self.agree, timeout_s=15)
+            await self.until(self.agree, timeout_s=60)
         except BaseException:
-            print(*self.differ, sep="\n")
+            print(*(self.differ or ()), sep="\n")
             raise
 
     async def publish(self, what, session, gap_s):
@@ -392,6 +392,6 @@ async def test_a_snapshot_and_the_events_after_it_are_a_fresh_snapshot(desk_url,
     )
     @given(STEPS)
     def check(steps):
-        asyncio.run_coroutine_threadsafe(play(steps), loop).result(120)
+        asyncio.run_coroutine_threadsafe(play(steps), loop).result(170)
 
     await asyncio.to_thread(check)
