@@ -79,7 +79,8 @@ class Postgres:
         assert done.exit_code == 0, done.output
 
     async def _exec(self, *command: str):
-        return await asyncio.to_thread(self._container.exec_run, list(command))
+        known = {"PGPASSWORD": self._password}
+        return await asyncio.to_thread(self._container.exec_run, list(command), environment=known)
 
 
 @asynccontextmanager
@@ -102,7 +103,7 @@ async def under_desk_and_risk(world: "World") -> AsyncIterator[Postgres | None]:
             yield server
             await asyncio.gather(*(p.finish(READY_WITHIN_S) for p in world.publishers))
             await world.fleet.until_ready(*NODES)
-            await world.target.drained(["ingest.inbox", *SHARDS], deadline_s=READY_WITHIN_S)
+            await world.target.drained(["ingest.inbox", *SHARDS], {}, deadline_s=READY_WITHIN_S)
     finally:
         await server.close()
 
