@@ -104,11 +104,14 @@ class Desk:
         )
 
     async def violations(self) -> list[str]:
-        """Return what axe finds wrong with what is shown now."""
+        """Return what axe finds wrong with what is shown now, once no transition is half way."""
         if await self.page.evaluate("() => !globalThis.axe"):
             await self.page.evaluate(AXE.read_text())
         found = await self.page.evaluate(
             """async () => {
+                const ends = ({effect}) => effect.getComputedTiming().iterations !== Infinity;
+                const moving = document.getAnimations().filter(ends);
+                await Promise.allSettled(moving.map(({finished}) => finished));
                 const rules = {'target-size': {enabled: true}};  // 24 px, off unless asked for
                 return (await axe.run({rules, resultTypes: ['violations']})).violations;
             }"""

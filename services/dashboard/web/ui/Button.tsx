@@ -4,7 +4,7 @@ type Kind = "plain" | "primary" | "danger" | "quiet";
 
 const KINDS: Record<Kind, string> = {
   plain: "bg-raised border-line hover:border-muted text-strong",
-  primary: "bg-[#2f62d9] border-transparent text-white hover:bg-[#3d70e8]",
+  primary: "bg-[#2f62d9] border-transparent text-white hover:bg-[#2856c4]",
   danger: "bg-emergency border-transparent text-white hover:bg-[#cf2323]",
   quiet: "border-transparent text-text hover:bg-raised hover:text-strong",
 };
