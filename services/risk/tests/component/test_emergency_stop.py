@@ -68,6 +68,18 @@ async def test_silence_of_executors_is_an_emergency_and_late_word_is_taken(
         await until_state(bus, http, headers, trader.session, "partial")
 
 
+async def test_an_executor_that_was_silent_over_a_restart_is_told_of_once(bus, risk, trader, token):
+    headers = token(trader.user, "session:read")
+    async with risk(risk_stop_ack_deadline_s=600) as http:
+        await lose_it_all(bus, trader)
+        await until_state(bus, http, headers, trader.session, "dispatched")
+    for _ in range(2):
+        async with risk(risk_stop_ack_deadline_s=0.1) as http:
+            await until_state(bus, http, headers, trader.session, "timed_out")
+            await bus.until(lambda: bool(bus.bodies("stop_unconfirmed")))
+    assert len(bus.bodies("stop_unconfirmed")) == 1
+
+
 async def test_an_executors_word_settles_the_stop(bus, risk, trader, token):
     async with risk(risk_stop_ack_deadline_s=1.0) as http:
         headers = token(trader.user, "session:read")

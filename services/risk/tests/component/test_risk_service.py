@@ -126,7 +126,9 @@ async def open_alerts(http, headers):
 
 async def test_sessions_are_judged_apart_over_all_shards(bus, risk, trader):
     traders = [type(trader)() for _ in range(12)]
-    async with risk(risk_shards=4):
+    async with risk(risk_shards=4) as http:
+        # A shard that is bound later takes sessions from the others, in the middle of their events.
+        await soon(lambda: is_ready(http))
         await bus.say(*(event for t in traders for event in crossing(t)))
         await bus.until(lambda: len(bus.bodies("emergency_stop.emergency")) == 12)
     for one in traders:
@@ -188,6 +190,10 @@ async def figures(http) -> dict[str, float]:
         for name, _, value in (line.partition(" ") for line in lines)
         if name.startswith("tapewire_") and "{" not in name
     }
+
+
+async def is_ready(http) -> bool:
+    return (await http.get("/readyz")).is_success
 
 
 async def soon(done) -> None:

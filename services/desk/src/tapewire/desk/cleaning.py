@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -12,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from tapewire.desk import pnl
 from tapewire.desk.store import reading
 from tapewire.desk.tables import ARCHIVED, EVENTS, PNL, POSITIONS, READS, SESSIONS
+from tapewire.service.background import Background
 from tapewire.service.database import DATABASE_ERRORS
 
 log = logging.getLogger(__name__)
@@ -23,30 +23,16 @@ THIN: Final = ((timedelta(hours=2), 10), (timedelta(days=1), 60))
 WINDOW_S: Final = 3600  # thinned in one transaction; a multiple of every bucket
 
 
-class Cleaning:
+class Cleaning(Background):
     """Deletes, every hour, what is older than it is kept, and thins P&L history."""
 
     name = "cleaning"
 
     def __init__(self, engine: AsyncEngine, *, keep: timedelta) -> None:
+        super().__init__()
         self._engine = engine
         self._keep = keep
-        self._task: asyncio.Task[None] | None = None
         self._thinned: dict[int, int] = {}
-
-    async def start(self) -> None:
-        """Begin, with a first look at once."""
-        self._task = asyncio.create_task(self._run(), name=self.name)
-
-    async def drain(self) -> None:
-        """Nothing to finish."""
-
-    async def stop(self) -> None:
-        """Stop; what is half done is rolled back."""
-        if self._task is not None:
-            self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
 
     def health(self) -> str | None:
         """Return None: what is kept for too long harms nobody."""

@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from tapewire.broker import NotConfirmed, Publisher, full_jitter
 from tapewire.contracts import Event, encode, route
 from tapewire.desk.tables import OUTBOX
+from tapewire.service.background import Background
 from tapewire.service.backlog import Backlog
 from tapewire.service.database import DATABASE_ERRORS
 
@@ -36,7 +37,7 @@ async def write(connection: AsyncConnection, event: Event, *, now: datetime) -> 
     )
 
 
-class Outbox:
+class Outbox(Background):
     """Publishes the outbox in order; a message leaves it once the broker has confirmed it.
 
     Killed between a confirm and the deletion, it publishes a message a second time, under the
@@ -47,20 +48,15 @@ class Outbox:
     name = "outbox"
 
     def __init__(self, engine: AsyncEngine, publisher: Publisher) -> None:
+        super().__init__()
         self._engine = engine
         self._publisher = publisher
         self._written = asyncio.Event()
-        self._task: asyncio.Task[None] | None = None
-        self._fault: str | None = None
         self._backlog = Backlog()
 
     def wake(self) -> None:
         """Something was committed."""
         self._written.set()
-
-    async def start(self) -> None:
-        """Begin to publish, what an earlier process left first."""
-        self._task = asyncio.create_task(self._keep(), name=self.name)
 
     async def drain(self) -> None:
         """Publish what is committed, unless the broker is away: then it keeps."""
@@ -70,17 +66,10 @@ class Outbox:
 
     async def stop(self) -> None:
         """Stop; what is not published stays."""
-        if self._task is not None:
-            self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
+        await super().stop()
         self._backlog.close()
 
-    def health(self) -> str | None:
-        """Return None unless the last try failed."""
-        return self._fault
-
-    async def _keep(self) -> None:
+    async def _run(self) -> None:
         waits = full_jitter(0.2, 5.0)
         while True:
             self._written.clear()

@@ -3,7 +3,6 @@
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Final
 
@@ -16,6 +15,7 @@ from tapewire.contracts import InvalidEvent, parse_event
 from tapewire.desk.entry import Entry, entry_of
 from tapewire.desk.ledger import enter
 from tapewire.service import metrics
+from tapewire.service.background import Background
 from tapewire.service.database import DATABASE_ERRORS
 
 log = logging.getLogger(__name__)
@@ -30,7 +30,7 @@ OWN_STATES: Final = frozenset({"08", "53", "55", "57", "58"})
 Waiting = tuple[Entry, asyncio.Future[Settlement]]
 
 
-class Scribe:
+class Scribe(Background):
     """Enters what comes in, in order of arrival, as many at a time as are waiting.
 
     The handler returns once the transaction with its event is committed. When the database is
@@ -44,10 +44,10 @@ class Scribe:
     def __init__(
         self, engine: AsyncEngine, *, now: Callable[[], datetime] = lambda: datetime.now(UTC)
     ) -> None:
+        super().__init__()
         self._engine = engine
         self._now = now
         self._waiting: asyncio.Queue[Waiting] = asyncio.Queue()
-        self._task: asyncio.Task[None] | None = None
 
     async def handle(self, delivery: Delivery) -> Settlement:
         """Return what is to become of a delivery, after the commit."""
@@ -60,25 +60,10 @@ class Scribe:
         self._waiting.put_nowait((entry, done))
         return await done
 
-    async def start(self) -> None:
-        """Begin to write."""
-        self._task = asyncio.create_task(self._keep(), name=self.name)
-
     async def drain(self) -> None:
         """Nothing to finish: the consumer waits for each of its deliveries."""
 
-    async def stop(self) -> None:
-        """Stop; what is not committed comes again."""
-        if self._task is not None:
-            self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
-
-    def health(self) -> str | None:
-        """Return None: the database speaks for itself."""
-        return None
-
-    async def _keep(self) -> None:
+    async def _run(self) -> None:
         while True:
             batch = [await self._waiting.get()]
             while len(batch) < BATCH and not self._waiting.empty():

@@ -1,14 +1,11 @@
 """Desk's tables. Bodies are client messages, kept as they came."""
 
-from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Final
 
 from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
-    DateTime,
-    Dialect,
     Double,
     Index,
     Integer,
@@ -18,27 +15,10 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
 )
-from sqlalchemy.types import TypeDecorator
+
+from tapewire.service.columns import ID, SEQ, Instant
 
 METADATA: Final = MetaData()
-ID: Final = String(64)  # contracts.ids.MAX_ID_LENGTH
-SEQ: Final = BigInteger().with_variant(Integer, "sqlite")  # SQLite numbers INTEGER keys only
-
-
-class Instant(TypeDecorator[datetime]):
-    """An aware datetime in UTC, also on SQLite, which keeps no offset."""
-
-    impl = DateTime(timezone=True)
-    cache_ok = True
-
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """Return UTC."""
-        return None if value is None else value.astimezone(UTC)
-
-    def process_result_value(self, value: Any | None, dialect: Dialect) -> datetime | None:
-        """Return an aware datetime."""
-        return None if value is None else value.replace(tzinfo=value.tzinfo or UTC)
-
 
 EVENTS: Final = Table(
     "events",

@@ -3,7 +3,6 @@
 import asyncio
 import logging
 from collections.abc import Callable
-from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Final
 
@@ -21,6 +20,7 @@ from tapewire.market.book import message_of
 from tapewire.market.bundle import Bundle, bundles_of
 from tapewire.market.intake import Market
 from tapewire.service import metrics
+from tapewire.service.background import Background
 
 log = logging.getLogger(__name__)
 
@@ -28,7 +28,7 @@ CONFIRM_DEADLINE_S: Final = 2.0  # older than that, a quote is not worth waiting
 PAUSE_S: Final = 0.5  # while the broker is away
 
 
-class Flush:
+class Flush(Background):
     """Publishes what changed, once an interval: a symbol's newest value, each shard one message.
 
     Messages are transient. While the broker is away nothing piles up: the newest values are
@@ -53,36 +53,19 @@ class Flush:
         interval_s: float,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
+        super().__init__()
         self._market = market
         self._link = link
         self._publisher = publisher
         self._interval_s = interval_s
         self._clock = clock
         self._declared: int | None = None  # the connection on which exchanges were looked at
-        self._task: asyncio.Task[None] | None = None
-        self._fault: str | None = None
-
-    async def start(self) -> None:
-        """Begin to publish."""
-        self._task = asyncio.create_task(self._keep(), name=self.name)
 
     async def drain(self) -> None:
         """Publish no more: what changes now is told by the next snapshot."""
         await self.stop()
 
-    async def stop(self) -> None:
-        """Stop at once."""
-        task, self._task = self._task, None
-        if task is not None:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
-
-    def health(self) -> str | None:
-        """Return None unless the last bundle was not taken."""
-        return self._fault
-
-    async def _keep(self) -> None:
+    async def _run(self) -> None:
         loop = asyncio.get_running_loop()
         due = loop.time()
         while True:

@@ -3,7 +3,6 @@
 import asyncio
 import logging
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from datetime import UTC, datetime
 
 from tapewire.broker import full_jitter
@@ -14,6 +13,7 @@ from tapewire.market.feeds import Feed
 from tapewire.market.tick import Sieve, Tick
 from tapewire.market.volatility import Volatility
 from tapewire.service import metrics
+from tapewire.service.background import Background
 
 log = logging.getLogger(__name__)
 
@@ -50,7 +50,7 @@ class Market:
         return alerts
 
 
-class Intake:
+class Intake(Background):
     """One feed's way into the market, as a component.
 
     Args:
@@ -68,6 +68,7 @@ class Intake:
         *,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
+        super().__init__()
         self.name = f"feed {feed.name}"
         self._feed = feed
         self._rank = rank
@@ -75,26 +76,13 @@ class Intake:
         self._clock = clock
         self._sieve = Sieve(max_jump=feed.max_jump, live=feed.live)
         self._heard_at: datetime | None = None
-        self._task: asyncio.Task[None] | None = None
         self._ticks = metrics.counter(metrics.TICKS)
         self._label = {"feed": feed.name}
         self.reconnects = 0
 
-    async def start(self) -> None:
-        """Begin to take ticks."""
-        self._task = asyncio.create_task(self._keep(), name=self.name)
-
     async def drain(self) -> None:
         """Take no more."""
         await self.stop()
-
-    async def stop(self) -> None:
-        """Stop at once."""
-        task, self._task = self._task, None
-        if task is not None:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
 
     def health(self) -> str | None:
         """Return None: a venue's silence makes quotes stale, not this service unfit."""
@@ -106,7 +94,7 @@ class Intake:
             return 0.0
         return (self._clock() - self._heard_at).total_seconds()
 
-    async def _keep(self) -> None:
+    async def _run(self) -> None:
         waits = full_jitter(RETRY_BASE_S, RETRY_CAP_S)
         while True:
             began = asyncio.get_running_loop().time()

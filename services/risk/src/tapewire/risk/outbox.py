@@ -10,6 +10,7 @@ from tapewire.risk.outgoing import Outgoing
 from tapewire.risk.stopping import Stopping
 from tapewire.risk.store import Store
 from tapewire.risk.turn import Turn
+from tapewire.service.background import Background
 from tapewire.service.backlog import Backlog
 from tapewire.service.database import DATABASE_ERRORS
 
@@ -25,7 +26,7 @@ FAULTS: Final = (BrokerError, *DATABASE_ERRORS, *CONNECTION_ERRORS)
 Waiting = list[tuple[int, Outgoing]]
 
 
-class Outbox:
+class Outbox(Background):
     """Publishes what the store's outbox holds, each lane in order and for itself.
 
     A lane is a user and an exchange: an inbox that does not confirm holds up its own user's alerts
@@ -43,6 +44,7 @@ class Outbox:
     name = "outbox"
 
     def __init__(self, store: Store, link: Link, publisher: Publisher, stopping: Stopping) -> None:
+        super().__init__()
         self._store = store
         self._link = link
         self._publisher = publisher
@@ -51,17 +53,11 @@ class Outbox:
         self._declared: int | None = None  # the connection on which the topology was looked at
         self._lanes: dict[str, asyncio.Task[None]] = {}
         self._waiting = asyncio.Event()
-        self._task: asyncio.Task[None] | None = None
-        self._fault: str | None = None
         self._backlog = Backlog()
 
     def wake(self) -> None:
         """There is something to send."""
         self._waiting.set()
-
-    async def start(self) -> None:
-        """Begin to publish, what an earlier process left first."""
-        self._task = asyncio.create_task(self._keep(), name=self.name)
 
     async def drain(self) -> None:
         """Send what is committed, unless the broker is away: then it keeps."""
@@ -71,18 +67,11 @@ class Outbox:
 
     async def stop(self) -> None:
         """Stop; what is unsent stays in the store."""
-        if self._task is not None:
-            self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
+        await super().stop()
         await self._leave()
         self._backlog.close()
 
-    def health(self) -> str | None:
-        """Return None unless the last try failed."""
-        return self._fault
-
-    async def _keep(self) -> None:
+    async def _run(self) -> None:
         poll_s = POLL_SHARED_S if self._turn.shared else POLL_S
         while True:
             self._waiting.clear()

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from time import monotonic
 
 from tapewire.contracts import EmergencyStopAcknowledged, EmergencyStopRequested, StopMode
 from tapewire.risk.outgoing import to_clients, to_executors
@@ -18,6 +19,7 @@ from tapewire.risk.stops import (
     unconfirmed_of,
 )
 from tapewire.risk.store import Store
+from tapewire.risk.waiting import Waiting
 from tapewire.risk.watch import RuleAlarm
 from tapewire.risk.work import Work
 from tapewire.service import metrics
@@ -47,6 +49,7 @@ class Stopping:
         policy: what emergencies do.
         on_outgoing: called after a commit that put something into the outbox.
         clock: our clock.
+        steady: seconds of a clock that only runs.
     """
 
     def __init__(
@@ -56,11 +59,14 @@ class Stopping:
         *,
         on_outgoing: Callable[[], None] = lambda: None,
         clock: Callable[[], datetime] = utc_now,
+        steady: Callable[[], float] = monotonic,
     ) -> None:
         self._store = store
         self._policy = policy
         self._on_outgoing = on_outgoing
         self._clock = clock
+        self._steady = steady
+        self._waiting = Waiting(policy.ack_deadline_s)
 
     async def request(
         self, user: str, session: str, *, key: str, by: str, mode: StopMode, reason: str
@@ -106,16 +112,19 @@ class Stopping:
             if stop is not None and (known := await work.stop(stop)) is not None:
                 await work.save_stop(self._move(known, StopSignal.DISPATCH, now))
 
-    async def expire(self, stop: str) -> None:
-        """Raise `stop_unconfirmed` for a stop that no executor answered in time."""
+    async def look(self) -> None:
+        """Raise `stop_unconfirmed` for each stop that no executor answered in time."""
+        dispatched = await self._store.dispatched_stops()
+        for stop in self._waiting.overdue(dispatched, wall=self._clock(), steady=self._steady()):
+            await self._expire(stop)
+
+    async def _expire(self, stop: str) -> None:
         now = self._clock()
         async with self._store.work() as work:
             known = await work.stop(stop)
-            if known is None or known.deadline_at is None or known.deadline_at > now:
-                return
+            if known is None or known.state is not StopState.DISPATCHED:
+                return  # answered meanwhile, or another process was quicker
             after = self._move(known, StopSignal.TIMEOUT, now)
-            if after.state is not StopState.TIMED_OUT:
-                return
             await work.save_stop(after)
             alert = unconfirmed_of(after, now, ack_deadline_s=self._policy.ack_deadline_s)
             await work.put(to_clients(alert), now)

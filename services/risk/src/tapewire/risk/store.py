@@ -56,12 +56,12 @@ class Store:
         )
         return [(user, session) for user, session in await self._rows(statement)]
 
-    async def overdue_stops(self, now: datetime) -> list[str]:
-        """Return the ids of stops that no executor answered in time."""
-        statement = select(STOPS.c.id).where(
-            STOPS.c.state == StopState.DISPATCHED, STOPS.c.deadline_at <= now
+    async def dispatched_stops(self) -> dict[str, datetime]:
+        """Return the stops that no executor has answered yet, with their deadlines."""
+        statement = select(STOPS.c.id, STOPS.c.deadline_at).where(
+            STOPS.c.state == StopState.DISPATCHED, STOPS.c.deadline_at.is_not(None)
         )
-        return [row[0] for row in await self._rows(statement)]
+        return {stop: deadline_at for stop, deadline_at in await self._rows(statement)}
 
     async def unsent(self, *, but: Collection[str], limit: int) -> list[tuple[int, Outgoing]]:
         """Return (sequence number, message) of what waits in lanes ``but`` these, oldest first."""

@@ -1,15 +1,10 @@
 """Risk's tables. The rows are read and written in ``store`` only."""
 
-from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Final
 
 from sqlalchemy import (
-    BigInteger,
     Column,
-    DateTime,
-    Dialect,
     Index,
-    Integer,
     LargeBinary,
     MetaData,
     String,
@@ -17,26 +12,10 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
 )
-from sqlalchemy.types import TypeDecorator
+
+from tapewire.service.columns import ID, SEQ, Instant
 
 METADATA: Final = MetaData()
-ID: Final = String(64)  # contracts.ids.MAX_ID_LENGTH
-
-
-class Instant(TypeDecorator[datetime]):
-    """An aware datetime in UTC, also on SQLite, which keeps no offset."""
-
-    impl = DateTime(timezone=True)
-    cache_ok = True
-
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """Return UTC."""
-        return None if value is None else value.astimezone(UTC)
-
-    def process_result_value(self, value: Any | None, dialect: Dialect) -> datetime | None:
-        """Return an aware datetime."""
-        return None if value is None else value.replace(tzinfo=value.tzinfo or UTC)
-
 
 SESSIONS: Final = Table(
     "sessions",
@@ -74,7 +53,7 @@ APPLIED: Final = Table(
 OUTBOX: Final = Table(
     "outbox",
     METADATA,
-    Column("seq", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
+    Column("seq", SEQ, primary_key=True),
     Column("lane", String(128), nullable=False),  # order holds within a lane
     Column("message_id", ID, nullable=False),
     Column("exchange", String(32), nullable=False),

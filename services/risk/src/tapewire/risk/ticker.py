@@ -3,13 +3,13 @@
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Final
 
 from tapewire.risk.engine import Engine
 from tapewire.risk.stopping import Stopping, utc_now
 from tapewire.risk.store import Store
+from tapewire.service.background import Background
 from tapewire.service.database import DATABASE_ERRORS
 
 log = logging.getLogger(__name__)
@@ -18,7 +18,7 @@ BATCH: Final = 200  # sessions a look; the rest is due at the next one
 FORGET_EVERY_S: Final = 3600.0
 
 
-class Ticker:
+class Ticker(Background):
     """Looks at the clock of whatever is due. Any process may: each look locks its session.
 
     Args:
@@ -46,6 +46,7 @@ class Ticker:
         retention: timedelta,
         clock: Callable[[], datetime] = utc_now,
     ) -> None:
+        super().__init__()
         self._store = store
         self._engine = engine
         self._stopping = stopping
@@ -55,28 +56,10 @@ class Ticker:
         self._retention = retention
         self._clock = clock
         self._deaf_at = clock()
-        self._task: asyncio.Task[None] | None = None
-        self._fault: str | None = None
-
-    async def start(self) -> None:
-        """Begin to look."""
-        self._task = asyncio.create_task(self._keep(), name=self.name)
 
     async def drain(self) -> None:
         """Look no more; what is due stays so for the next process."""
         await self.stop()
-
-    async def stop(self) -> None:
-        """Stop at once."""
-        task, self._task = self._task, None
-        if task is not None:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
-
-    def health(self) -> str | None:
-        """Return None unless the last look failed."""
-        return self._fault
 
     async def look(self) -> None:
         """Look once at all that is due."""
@@ -86,10 +69,9 @@ class Ticker:
         blind = now - self._deaf_at < self._patience
         for user, session in await self._store.due(now, limit=BATCH):
             await self._engine.look(user, session, blind=blind)
-        for stop in await self._store.overdue_stops(now):
-            await self._stopping.expire(stop)
+        await self._stopping.look()
 
-    async def _keep(self) -> None:
+    async def _run(self) -> None:
         forget_at = self._clock()
         while True:
             try:
