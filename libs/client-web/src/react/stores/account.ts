@@ -3,8 +3,7 @@
 import type { WebSocketClient } from "../../client.ts";
 import type { SessionCompleted, SessionStarted, SessionStatus } from "../../contracts.gen.ts";
 import type { Delivered } from "../../messages.ts";
-import { asError, onConnected } from "./connected.ts";
-import { FrameBatch, Signal } from "./frames.ts";
+import { Carried } from "./carried.ts";
 
 /** What one session has to do with the account today. */
 export interface AccountSession {
@@ -78,91 +77,46 @@ export function dayPnLOf(sessions: Iterable<AccountSession>): number {
 }
 
 export class AccountStore {
-  readonly #client: WebSocketClient;
-  readonly #api: AccountApi | null;
-  readonly #timeZone: string;
-  readonly #signal = new Signal();
-  readonly #batch = new FrameBatch(() => this.#commit());
-  #sessions: Sessions = new Map();
-  #isKnown = false;
-  #meanwhile: Told[] | null = null;
-  #error: Error | null = null;
-  #snapshot: Account = NO_ACCOUNT;
-  #stop: (() => void) | null = null;
-  #listeners = 0;
+  readonly #carried: Carried<Sessions, Told, Account>;
   #midnight: ReturnType<typeof setTimeout> | undefined;
 
   constructor(client: WebSocketClient, api: AccountApi | null, timeZone: string) {
-    this.#client = client;
-    this.#api = api;
-    this.#timeZone = timeZone;
+    this.#carried = new Carried<Sessions, Told, Account>({
+      client,
+      initial: new Map(),
+      ask: api && (async () => this.#day(await api.account(timeZone))),
+      carry: accounted,
+      listen: (take) => {
+        const own = (message: Told) => {
+          if (message.userId === client.info.userId) take(message);
+        };
+        return [
+          client.onMessage("session_started", own),
+          client.onMessage("session_status", own),
+          client.onMessage("session_completed", own),
+          () => clearTimeout(this.#midnight),
+        ];
+      },
+      view: (known, { isKnown, isLoading, error }) => {
+        const sessions = [...known.values()];
+        return { equity: equityOf(sessions), dayPnL: isKnown ? dayPnLOf(sessions) : null, isLoading, error };
+      },
+    });
   }
 
   subscribe(user: string | null, listener: () => void): () => void {
-    this.#listeners += 1;
-    this.#stop ??= this.#attach();
-    const release = user === null ? () => {} : this.#client.lease(`sessions:${user}`);
-    const stop = this.#signal.subscribe(listener);
-    return () => {
-      stop();
-      release();
-      this.#listeners -= 1;
-      if (this.#listeners > 0) return;
-      this.#stop?.();
-      this.#stop = null;
-    };
+    return this.#carried.subscribe(user === null ? null : `sessions:${user}`, listener);
   }
 
-  readonly getSnapshot = (): Account => this.#snapshot;
+  readonly getSnapshot = (): Account => this.#carried.getSnapshot();
 
-  #attach(): () => void {
-    const take = (message: Told) => {
-      if (message.userId !== this.#client.info.userId) return;
-      this.#meanwhile?.push(message);
-      this.#sessions = accounted(this.#sessions, message);
-      this.#batch.schedule();
-    };
-    const stops = [
-      this.#client.onMessage("session_started", take),
-      this.#client.onMessage("session_status", take),
-      this.#client.onMessage("session_completed", take),
-      onConnected(this.#client, () => void this.#load()),
-      () => clearTimeout(this.#midnight),
-    ];
-    return () => {
-      for (const stop of stops) stop();
-    };
-  }
-
-  async #load(): Promise<void> {
-    if (!this.#api || this.#meanwhile) return;
-    this.#meanwhile = [];
-    this.#batch.schedule();
-    try {
-      const { dayEnd, sessions } = await this.#api.account(this.#timeZone);
-      const asked: Sessions = new Map(sessions.map((session) => [session.sessionId, session]));
-      this.#sessions = this.#meanwhile.reduce(accounted, asked);
-      this.#isKnown = true;
-      this.#error = null;
-      clearTimeout(this.#midnight);
-      const left = Date.parse(dayEnd) - Date.now();
-      if (left > 0 && this.#stop) this.#midnight = setTimeout(() => void this.#load(), Math.min(left, LONGEST_MS));
-    } catch (error) {
-      this.#error = asError(error);
-    } finally {
-      this.#meanwhile = null;
-      this.#batch.schedule();
+  /** The sessions of a day, which is asked for again when it ends. */
+  #day({ dayEnd, sessions }: AccountDay): Sessions {
+    clearTimeout(this.#midnight);
+    const left = Date.parse(dayEnd) - Date.now();
+    if (left > 0 && this.#carried.isAttached) {
+      this.#midnight = setTimeout(() => void this.#carried.load(), Math.min(left, LONGEST_MS));
     }
-  }
-
-  #commit(): void {
-    const sessions = [...this.#sessions.values()];
-    this.#snapshot = {
-      equity: equityOf(sessions),
-      dayPnL: this.#isKnown ? dayPnLOf(sessions) : null,
-      isLoading: this.#meanwhile !== null,
-      error: this.#error,
-    };
-    this.#signal.notify();
+    return new Map(sessions.map((session) => [session.sessionId, session]));
   }
 }

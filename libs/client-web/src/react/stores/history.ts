@@ -3,8 +3,7 @@
 import type { WebSocketClient } from "../../client.ts";
 import type { SessionCompleted, SessionStatus } from "../../contracts.gen.ts";
 import type { Delivered } from "../../messages.ts";
-import { asError, onConnected } from "./connected.ts";
-import { FrameBatch, Signal } from "./frames.ts";
+import { Carried } from "./carried.ts";
 
 export interface PnlPoint {
   /** When its bucket begins, seconds since 1970. */
@@ -64,78 +63,28 @@ function widened({ bucketS, points }: PnlHistory): PnlHistory {
 }
 
 export class HistoryStore {
-  readonly #client: WebSocketClient;
-  readonly #api: HistoryApi | null;
-  readonly #sessionId: string;
-  readonly #signal = new Signal();
-  readonly #batch = new FrameBatch(() => this.#commit());
-  #history: PnlHistory = NO_HISTORY;
-  /** What came while the desk was asked, to be carried on from its answer. */
-  #meanwhile: PnlPoint[] | null = null;
-  #error: Error | null = null;
-  #snapshot: SessionHistory = NO_HISTORY;
-  #stop: (() => void) | null = null;
-  #listeners = 0;
+  readonly #carried: Carried<PnlHistory, PnlPoint, SessionHistory>;
+  readonly #channel: string;
 
   constructor(client: WebSocketClient, api: HistoryApi | null, sessionId: string) {
-    this.#client = client;
-    this.#api = api;
-    this.#sessionId = sessionId;
+    this.#channel = `session:${sessionId}`;
+    this.#carried = new Carried<PnlHistory, PnlPoint, SessionHistory>({
+      client,
+      initial: NO_HISTORY,
+      ask: api && (() => api.pnl(sessionId, POINTS)),
+      carry: carriedOn,
+      listen: (take) => {
+        const own = (message: Told) => {
+          const point = message.sessionId === sessionId ? pointOf(message) : null;
+          if (point) take(point);
+        };
+        return [client.onMessage("session_status", own), client.onMessage("session_completed", own)];
+      },
+      view: ({ bucketS, points }, { isLoading, error }) => ({ bucketS, points, isLoading, error }),
+    });
   }
 
-  readonly subscribe = (listener: () => void): (() => void) => {
-    this.#listeners += 1;
-    this.#stop ??= this.#attach();
-    const release = this.#client.lease(`session:${this.#sessionId}`);
-    const stop = this.#signal.subscribe(listener);
-    return () => {
-      stop();
-      release();
-      this.#listeners -= 1;
-      if (this.#listeners > 0) return;
-      this.#stop?.();
-      this.#stop = null;
-    };
-  };
+  readonly subscribe = (listener: () => void): (() => void) => this.#carried.subscribe(this.#channel, listener);
 
-  readonly getSnapshot = (): SessionHistory => this.#snapshot;
-
-  #attach(): () => void {
-    const take = (message: Told) => {
-      const point = message.sessionId === this.#sessionId ? pointOf(message) : null;
-      if (!point) return;
-      this.#meanwhile?.push(point);
-      this.#history = carriedOn(this.#history, point);
-      this.#batch.schedule();
-    };
-    const stops = [
-      this.#client.onMessage("session_status", take),
-      this.#client.onMessage("session_completed", take),
-      onConnected(this.#client, () => void this.#load()), // also what was missed
-    ];
-    return () => {
-      for (const stop of stops) stop();
-    };
-  }
-
-  async #load(): Promise<void> {
-    if (!this.#api || this.#meanwhile) return;
-    this.#meanwhile = [];
-    this.#batch.schedule();
-    try {
-      const asked = await this.#api.pnl(this.#sessionId, POINTS);
-      this.#history = this.#meanwhile.reduce(carriedOn, asked);
-      this.#error = null;
-    } catch (error) {
-      this.#error = asError(error);
-    } finally {
-      this.#meanwhile = null;
-      this.#batch.schedule();
-    }
-  }
-
-  #commit(): void {
-    this.#snapshot = { ...this.#history, isLoading: this.#meanwhile !== null, error: this.#error };
-    this.#signal.notify();
-  }
+  readonly getSnapshot = (): SessionHistory => this.#carried.getSnapshot();
 }

@@ -47,7 +47,7 @@ export const NO_NOTIFICATIONS: Notifications = Object.freeze({
   error: null,
 });
 
-const KEPT = 500; // in memory, without history to fetch from
+const KEPT = 500; // in memory: screens of them; what is older is history, and fetched when asked for
 const REMEMBERED = 5000; // archived ids; what comes late was on its way, not older than thousands
 const RECOUNT_MS = 2000; // history has a new one a moment after we do; of a burst one question is enough
 
@@ -72,6 +72,8 @@ export class NotificationStore {
   #isAttached = false;
   /** The newest that the server's count knows of. */
   #countedThrough = 0;
+  /** How many are held before history is begun anew; what was fetched on purpose stays. */
+  #bound = KEPT;
   #recount: ReturnType<typeof setTimeout> | null = null;
 
   constructor(client: WebSocketClient, api: NotificationApi | null) {
@@ -166,7 +168,7 @@ export class NotificationStore {
   }
 
   #recountSoon(): void {
-    if (this.#api) this.#recount ??= setTimeout(() => void this.refresh(), RECOUNT_MS);
+    if (this.#api) this.#recount ??= setTimeout(() => void this.#load(null, this.#items.size > this.#bound), RECOUNT_MS);
   }
 
   #read(ids: readonly string[]): void {
@@ -200,7 +202,7 @@ export class NotificationStore {
     this.#batch.schedule();
   }
 
-  /** `anew`: as after an absence, when marks of other devices were missed. */
+  /** `anew`: as after an absence, when marks of other devices were missed; or when too many are held. */
   async #load(cursor: string | null, anew = false): Promise<void> {
     if (!this.#api) return;
     if (this.#recount !== null) clearTimeout(this.#recount);
@@ -224,12 +226,17 @@ export class NotificationStore {
   #turn(page: NotificationPage, cursor: string | null, anew: boolean): void {
     const shown = new Set(page.items.map(({ id }) => id));
     if (anew) {
-      for (const id of this.#fromHistory) {
-        if (!shown.has(id) && this.#items.get(id)?.ack !== "open") this.#items.delete(id);
+      // What is older than a page that has a next one comes again with that.
+      const oldest = page.nextCursor === null ? -Infinity : Date.parse(page.items.at(-1)?.timestamp ?? "");
+      for (const { id, ack, timestamp } of this.#items.values()) {
+        if (shown.has(id) || ack === "open") continue;
+        if (this.#fromHistory.has(id) || Date.parse(timestamp) < oldest) this.#items.delete(id);
       }
       this.#fromHistory.clear();
       this.#nextCursor = undefined;
+      this.#bound = KEPT;
     }
+    if (cursor !== null) this.#bound += page.items.length;
     for (const item of page.items) {
       this.#archived.delete(item.id); // the desk should know
       this.#fromHistory.add(item.id);

@@ -70,6 +70,7 @@ function startOf({ startedAt }: Session): number {
 }
 
 const NONE: readonly Session[] = [];
+const ENDED = 100; // kept of those that ended; of what is older the desk knows
 
 export class SessionStore {
   readonly #client: WebSocketClient;
@@ -118,6 +119,8 @@ export class SessionStore {
   }
 
   #commit(): void {
+    const ended = [...this.#sessions.values()].filter(({ status }) => RANK[status] > 0);
+    for (const { sessionId } of ended.slice(0, -ENDED)) this.#sessions.delete(sessionId); // heard of first
     this.#committed = new Map(this.#sessions);
     this.#list = [...this.#sessions.values()].sort((a, b) => startOf(b) - startOf(a));
     this.#signal.notify();
