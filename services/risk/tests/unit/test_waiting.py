@@ -54,5 +54,5 @@ def test_who_was_answered_is_forgotten(waiting):
     assert waiting.overdue({}, wall=at(3), steady=103.0) == []
     assert (
         waiting.overdue(stops, wall=at(6), steady=106.0) == []
-    )  # dispatched anew, at 103 or later
+    )  # anew, at 103 or later
     assert waiting.overdue(stops, wall=at(8), steady=108.0) == ["s"]
