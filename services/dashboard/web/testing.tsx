@@ -10,6 +10,7 @@ import type { ReactNode } from "react";
 import { vi } from "vitest";
 import { DeskContext } from "./app/desk.ts";
 import { Tokens } from "./app/identity.ts";
+import { OwnStops } from "./stop/own.ts";
 
 export async function stage(children: ReactNode, options: FakeServerOptions = {}) {
   const server = new FakeServer(options);
@@ -23,6 +24,7 @@ export async function stage(children: ReactNode, options: FakeServerOptions = {}
   const desk = {
     config: { edge: ["http://edge-1", "http://edge-2"], desk: "http://desk", market: "http://market", demo: null },
     tokens: new Tokens({ token: "t-1" }),
+    ownStops: new OwnStops(),
     signOut: vi.fn(),
   };
   const queries = new QueryClient({ defaultOptions: { queries: { retry: false } } });

@@ -4,26 +4,31 @@ import * as Dialog from "@radix-ui/react-alert-dialog";
 import { useRealTimeNotifications, useWebSocketConnection } from "@tapewire/client/react";
 import type { Notification } from "@tapewire/client/react";
 import { useEffect, useRef, useState } from "react";
+import { useDesk } from "../app/desk.ts";
 import { Button } from "../ui/Button.tsx";
 import { amount, time } from "../ui/format.ts";
 import { Octagon } from "../ui/icons.tsx";
 import { announce } from "../ui/live.tsx";
 import { LevelBadge } from "./LevelBadge.tsx";
-import { LEVELS, bodyOf, measureOf, openAlerts, sessionOf, titleOf } from "./text.ts";
+import { LEVELS, bodyOf, grouped, measureOf, openAlerts, sessionOf, titleOf } from "./text.ts";
 
 const SETTLE_MS = 600; // a dialog that has just appeared takes no click or key that was meant for something else
 
 export function CriticalAlerts({ settleMs = SETTLE_MS }: { settleMs?: number }) {
   const { items, acknowledge } = useRealTimeNotifications();
-  const { isStale } = useWebSocketConnection();
-  const open = openAlerts(items);
+  const { isStale, userId } = useWebSocketConnection();
+  const { ownStops } = useDesk();
+  const isOwn = (alert: Notification) => ownStops.tells(alert, userId);
+  const inOrder = openAlerts(items);
+  const open = [...inOrder.filter((alert) => !isOwn(alert)), ...inOrder.filter(isOwn)];
   const [isShown, setShown] = useState(false);
-  const known = useRef(new Set<string>());
+  const known = useRef<ReadonlySet<string>>(new Set());
 
-  // What is new opens the dialog, also one that was put aside; and is said at once.
+  // What is new opens the dialog, also one that was put aside; and is said at once. Not so what the
+  // trader has just ordered: the banner has it, and "Stop ordered" acknowledges it.
   useEffect(() => {
-    const fresh = open.filter(({ id }) => !known.current.has(id));
-    for (const { id } of fresh) known.current.add(id);
+    const fresh = open.filter((alert) => !known.current.has(alert.id) && !isOwn(alert));
+    known.current = new Set(open.map(({ id }) => id));
     const [first] = fresh;
     if (!first) return;
     setShown(true);
@@ -43,10 +48,13 @@ export function CriticalAlerts({ settleMs = SETTLE_MS }: { settleMs?: number }) 
         <AlertDialog
           key={current.id}
           alert={current}
-          others={open.length - 1}
+          others={open.slice(1)}
           isStale={isStale}
           settleMs={settleMs}
-          onAcknowledge={() => void acknowledge(current.id).then(() => announce("Acknowledged."))}
+          onAcknowledge={() => {
+            void acknowledge(current.id).then(() => announce("Acknowledged."));
+            if (!isOwn(current) && open.slice(1).every(isOwn)) setShown(false);
+          }}
           onAcknowledgeAll={() => {
             for (const { id } of open) void acknowledge(id);
             announce(`${open.length} alerts acknowledged.`);
@@ -94,7 +102,7 @@ function AlertDialog({
   onAcknowledgeAll,
 }: {
   alert: Notification;
-  others: number;
+  others: readonly Notification[];
   isStale: boolean;
   settleMs: number;
   onAcknowledge: () => void;
@@ -136,7 +144,7 @@ function AlertDialog({
         <div className="p-5">
           <div className="flex items-center justify-between">
             <LevelBadge level={level} />
-            {others > 0 && <span className="text-muted text-xs">{`and ${others} more`}</span>}
+            {others.length > 0 && <span className="text-muted text-xs">{`and ${others.length} more`}</span>}
           </div>
           <Dialog.Title className="text-strong mt-2 text-xl font-semibold">{titleOf(message)}</Dialog.Title>
           <Dialog.Description className="mt-1 text-base leading-relaxed">{bodyOf(message)}</Dialog.Description>
@@ -148,6 +156,7 @@ function AlertDialog({
               </div>
             ))}
           </dl>
+          {others.length > 0 && <Others alerts={others} />}
           {isStale && (
             <p className="text-warning mt-3 text-xs">There is no connection. Acknowledging is possible again once there is.</p>
           )}
@@ -155,8 +164,8 @@ function AlertDialog({
             <Dialog.Cancel asChild>
               <Button kind="quiet">Later</Button>
             </Dialog.Cancel>
-            {others > 0 && (
-              <Button aria-disabled={isStale} onClick={guarded(onAcknowledgeAll)}>{`Acknowledge all ${others + 1}`}</Button>
+            {others.length > 0 && (
+              <Button aria-disabled={isStale} onClick={guarded(onAcknowledgeAll)}>{`Acknowledge all ${others.length + 1}`}</Button>
             )}
             <Button
               ref={acknowledge}
@@ -170,5 +179,30 @@ function AlertDialog({
         </div>
       </Dialog.Content>
     </Dialog.Portal>
+  );
+}
+
+const GROUPS = 4; // rows; the table below has them one by one
+
+/** What else waits, by kind: hours of alerts as a few rows. */
+function Others({ alerts }: { alerts: readonly Notification[] }) {
+  const groups = grouped(alerts);
+  const rest = groups.slice(GROUPS).reduce((sum, { count }) => sum + count, 0);
+  return (
+    <section aria-label="Also open" className="mt-4">
+      <h3 className="text-muted text-xs">Also open</h3>
+      <ul className="divide-y divide-(--line)">
+        {groups.slice(0, GROUPS).map(({ level, title, count, sessions }) => (
+          <li key={`${level} ${title}`} className="flex min-h-7 items-center gap-3">
+            <LevelBadge level={level} />
+            <span className="text-strong truncate">{title}</span>
+            <span className="text-muted ml-auto shrink-0 tabular-nums">
+              {sessions > 1 ? `${count} · ${sessions} sessions` : count}
+            </span>
+          </li>
+        ))}
+      </ul>
+      {rest > 0 && <p className="text-muted text-xs">{`and ${rest} of other kinds`}</p>}
+    </section>
   );
 }

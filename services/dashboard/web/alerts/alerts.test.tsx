@@ -87,6 +87,46 @@ describe("a critical alert", () => {
   });
 });
 
+describe("many alerts at once", () => {
+  it("are_told_by_kind_and_count", async () => {
+    const { server } = await stage(<CriticalAlerts />);
+    server.publish(alert("e-0", { alertLevel: "emergency" }));
+    for (let number = 0; number < 40; number += 1) server.publish(alert(`a-${number}`, { sessionId: `s-${number % 3}` }));
+    server.publish(alert("t-1", { alertType: "time_limit", timestamp: new Date(Date.now() + 1000).toISOString() }));
+    await settle();
+    expect(within(dialog()!).getByText("and 41 more")).toBeTruthy();
+    const rows = within(within(dialog()!).getByRole("region", { name: "Also open" })).getAllByRole("listitem");
+    expect(rows.map(({ textContent }) => textContent)).toEqual(["CriticalLoss limit40 · 3 sessions", "CriticalTime limit1"]);
+    expect(screen.getByTestId("critical-banner").textContent).toContain("1 emergency and 41 critical alerts wait");
+  });
+});
+
+describe("the alert about a stop", () => {
+  const stopped = (id: string, requestedBy: string) =>
+    alert(id, { type: "emergency_stop", mode: "halt", reason: "Stopped by hand", stopId: `stop-${id}`, requestedBy });
+
+  it("that_was_ordered_here_stays_in_the_banner_and_does_not_ask", async () => {
+    const { server, desk } = await stage(<CriticalAlerts />);
+    desk.ownStops.ordered("s-17");
+    server.publish(stopped("e-1", "alice"));
+    await settle();
+    expect(dialog()).toBeNull();
+    expect(screen.getByTestId("critical-banner").textContent).toContain("1 emergency waits");
+    expect(server.unacked).toEqual(["e-1"]);
+  });
+
+  it.each([
+    ["by a rule", "rule:loss_limit", "s-17"],
+    ["on another device", "alice", "s-18"],
+  ])("that_was_ordered_%s_asks", async (_, requestedBy, ordered) => {
+    const { server, desk } = await stage(<CriticalAlerts />);
+    desk.ownStops.ordered(ordered);
+    server.publish(stopped("e-1", requestedBy));
+    await settle();
+    expect(dialog()).toBeTruthy();
+  });
+});
+
 describe("the table of alerts", () => {
   const rows = () => screen.getAllByTestId("alert").map((row) => row.textContent);
 

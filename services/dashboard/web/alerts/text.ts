@@ -76,3 +76,26 @@ export function openAlerts(items: readonly Notification[]): Notification[] {
     .filter(({ ack }) => ack === "open")
     .sort((a, b) => RANK[a.level] - RANK[b.level] || Date.parse(a.timestamp) - Date.parse(b.timestamp));
 }
+
+export interface AlertGroup {
+  readonly level: Level;
+  readonly title: string;
+  readonly count: number;
+  /** How many different ones. */
+  readonly sessions: number;
+}
+
+/** Alerts of one level and kind together, in the order in which the first of each comes. */
+export function grouped(alerts: readonly Notification[]): AlertGroup[] {
+  const kinds = new Map<string, Notification[]>();
+  for (const alert of alerts) {
+    const kind = `${alert.level} ${titleOf(alert.message)}`;
+    kinds.set(kind, [...(kinds.get(kind) ?? []), alert]);
+  }
+  return [...kinds.values()].map((of) => ({
+    level: of[0]!.level,
+    title: titleOf(of[0]!.message),
+    count: of.length,
+    sessions: new Set(of.map(({ message }) => sessionOf(message))).size,
+  }));
+}

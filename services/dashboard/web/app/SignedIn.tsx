@@ -5,6 +5,7 @@ import { TapewireProvider, deskApi } from "@tapewire/client/react";
 import { useQueryClient } from "@tanstack/react-query";
 import { useEffect, useMemo } from "react";
 import { Layout } from "../layout/Layout.tsx";
+import { OwnStops } from "../stop/own.ts";
 import { socketUrls } from "./config.ts";
 import type { Config } from "./config.ts";
 import { DeskContext } from "./desk.ts";
@@ -22,6 +23,7 @@ export function SignedIn({ config, identity }: { config: Config; identity: Ident
       desk: {
         config,
         tokens,
+        ownStops: new OwnStops(),
         signOut() {
           queries.clear();
           identityStore.set(null);

@@ -1,12 +1,14 @@
 /** What every part of the desk can reach: where the services are, and the token to them. */
 
 import { createContext, useContext } from "react";
+import type { OwnStops } from "../stop/own.ts";
 import type { Config } from "./config.ts";
 import type { Tokens } from "./identity.ts";
 
 export interface Desk {
   readonly config: Config;
   readonly tokens: Tokens;
+  readonly ownStops: OwnStops;
   signOut(): void;
 }
 

@@ -1,6 +1,9 @@
 import type { Session } from "@tapewire/client/react";
 import { Empty, Panel, Skeleton } from "../ui/Panel.tsx";
 import { LiveSessionCard } from "./LiveSessionCard.tsx";
+import { isLive } from "./session.ts";
+
+const ENDED = 20; // cards of sessions that ended: the day's last, some screens of them
 
 export function SessionList({
   sessions,
@@ -15,6 +18,9 @@ export function SessionList({
   isLoading: boolean;
   error: Error | null;
 }) {
+  const running = sessions.filter(isLive).length; // they come first
+  const shown = sessions.filter(({ sessionId }, index) => index < running + ENDED || sessionId === selected);
+  const hidden = sessions.length - shown.length;
   const active = sessions.filter(({ status }) => status === "active").length;
   return (
     <Panel title="Sessions" note={sessions.length > 0 ? `${active} active` : undefined} className="max-md:max-h-[32rem] md:row-span-2 lg:row-span-1">
@@ -28,7 +34,7 @@ export function SessionList({
         )
       ) : (
         <ul className="relative flex min-h-0 flex-1 flex-col gap-1.5 overflow-y-auto p-1.5">
-          {sessions.map((session) => (
+          {shown.map((session) => (
             <li key={session.sessionId}>
               <LiveSessionCard
                 session={session}
@@ -37,6 +43,7 @@ export function SessionList({
               />
             </li>
           ))}
+          {hidden > 0 && <li className="text-muted px-2.5 py-1 text-xs">{`${hidden} more ended earlier`}</li>}
         </ul>
       )}
     </Panel>

@@ -1,7 +1,7 @@
 import * as Dialog from "@radix-ui/react-alert-dialog";
-import { useTapewire } from "@tapewire/client/react";
+import { useRealTimeNotifications, useTapewire, useWebSocketConnection } from "@tapewire/client/react";
 import type { Session } from "@tapewire/client/react";
-import { useRef, useState } from "react";
+import { useEffect, useRef, useState } from "react";
 import { useDesk } from "../app/desk.ts";
 import { isLive } from "../sessions/session.ts";
 import { Button } from "../ui/Button.tsx";
@@ -33,7 +33,9 @@ export function StopButton({ sessions }: { sessions: readonly Session[] }) {
 
 function StopDialog({ running }: { running: readonly Session[] }) {
   const { client } = useTapewire();
-  const { config, tokens } = useDesk();
+  const { config, tokens, ownStops } = useDesk();
+  const { items, acknowledge } = useRealTimeNotifications();
+  const { isStale, userId } = useWebSocketConnection();
   const [sessions] = useState(running); // what is chosen must not move under the pointer
   const [chosen, setChosen] = useState(() => new Set(running.map(({ sessionId }) => sessionId)));
   const [reason, setReason] = useState("");
@@ -45,6 +47,11 @@ function StopDialog({ running }: { running: readonly Session[] }) {
   const failed = [...outcomes].filter(([, outcome]) => outcome instanceof Error).map(([id]) => id);
   const isDone = outcomes.size > 0 && !isSending && failed.length === 0;
 
+  // The button that was pressed was switched off meanwhile, or is gone.
+  useEffect(() => {
+    if (!isSending) confirm.current?.focus();
+  }, [isSending, isDone]);
+
   const send = async () => {
     const wanted = sessions.filter(({ sessionId }) => chosen.has(sessionId) && outcomes.get(sessionId) !== "ordered");
     const note = (sessionId: string, outcome: Outcome) =>
@@ -54,6 +61,7 @@ function StopDialog({ running }: { running: readonly Session[] }) {
         const key = keys.current.get(sessionId) ?? crypto.randomUUID();
         keys.current.set(sessionId, key);
         note(sessionId, "sending");
+        ownStops.ordered(sessionId); // before the alert about it can come
         try {
           await orderStop(client, config.edge, tokens, { sessionId, userId, reason: reason || "Stopped by hand" }, key);
           note(sessionId, "ordered");
@@ -64,6 +72,12 @@ function StopDialog({ running }: { running: readonly Session[] }) {
         }
       }),
     );
+  };
+
+  /** Who has read here what was ordered need not be asked whether they saw it. */
+  const acknowledgeOwn = () => {
+    if (isStale) return;
+    for (const item of items) if (item.ack === "open" && ownStops.tells(item, userId)) void acknowledge(item.id);
   };
 
   return (
@@ -136,7 +150,7 @@ function StopDialog({ running }: { running: readonly Session[] }) {
       )}
       <div className="mt-5 flex justify-end gap-2">
         <Dialog.Cancel asChild>
-          <Button kind={isDone ? "primary" : "quiet"} ref={isDone ? confirm : undefined}>
+          <Button kind={isDone ? "primary" : "quiet"} ref={isDone ? confirm : undefined} onClick={isDone ? acknowledgeOwn : undefined}>
             {isDone ? "Done" : "Cancel"}
           </Button>
         </Dialog.Cancel>
@@ -145,7 +159,7 @@ function StopDialog({ running }: { running: readonly Session[] }) {
             ref={confirm}
             kind="danger"
             disabled={isSending || chosen.size === 0}
-            onClick={() => void send().then(() => confirm.current?.focus())}
+            onClick={() => void send()}
           >
             {failed.length > 0 ? "Try again" : chosen.size === 1 ? "Stop 1 session" : `Stop ${chosen.size} sessions`}
           </Button>

@@ -1,7 +1,8 @@
-import { cleanup, fireEvent, screen } from "@testing-library/react";
+import { cleanup, fireEvent, screen, within } from "@testing-library/react";
 import type { Session } from "@tapewire/client/react";
 import { afterEach, describe, expect, it, vi } from "vitest";
-import { answering, settle, stage } from "../testing.tsx";
+import { CriticalAlerts } from "../alerts/CriticalAlerts.tsx";
+import { alert, answering, settle, stage } from "../testing.tsx";
 import { StopButton } from "./StopButton.tsx";
 
 afterEach(() => {
@@ -30,6 +31,33 @@ describe("STOP", () => {
       { command: "emergency_stop", sessionId: "s-17", userId: "alice", reason: "Stopped by hand" },
     ]);
     expect(screen.getByText("Stop ordered")).toBeTruthy();
+  });
+
+  it("is_not_covered_by_the_alert_about_it_and_acknowledges_it_when_done", async () => {
+    const { server } = await stage(
+      <>
+        <StopButton sessions={[session("s-17")]} />
+        <CriticalAlerts />
+      </>,
+    );
+    await openDialog();
+    fireEvent.click(screen.getByRole("button", { name: "Stop 1 session" }));
+    await settle();
+    expect(document.activeElement).toBe(screen.getByRole("button", { name: "Done" }));
+    server.publish(alert("e-1", { type: "emergency_stop", mode: "halt", reason: "Stopped by hand", requestedBy: "alice" }));
+    server.publish(alert("a-1"));
+    await settle();
+    const shown = screen.getByRole("alertdialog"); // what is new, on top
+    expect(within(shown).getByText("Loss limit (a-1)")).toBeTruthy();
+    await settle(650);
+    fireEvent.click(screen.getByRole("button", { name: "Acknowledge" }));
+    await settle(150);
+    expect(server.unacked).toEqual(["e-1"]);
+    expect(within(screen.getByRole("alertdialog")).getByText("Stop ordered")).toBeTruthy();
+    fireEvent.click(screen.getByRole("button", { name: "Done" }));
+    await settle(150);
+    expect(screen.queryByRole("alertdialog")).toBeNull();
+    expect(server.unacked).toEqual([]);
   });
 
   it("goes_over_http_without_a_socket_to_the_next_edge_if_one_does_not_answer", async () => {
