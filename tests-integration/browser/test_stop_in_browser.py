@@ -11,8 +11,7 @@ async def press_stop(desk):
     await desk.button("STOP").click()
     await desk.page.get_by_label("Reason (optional)").fill("It looks wrong")
     await desk.button("Stop 1 session").click()
-    # By its text: the alert about this very stop may cover it, and then it has no role.
-    await expect(desk.page.get_by_text("Stop ordered", exact=True)).to_be_visible(
+    await expect(desk.page.get_by_role("alertdialog", name="Stop ordered")).to_be_visible(
         timeout=PATIENCE_MS
     )
 
@@ -36,3 +35,9 @@ async def test_stop_is_ordered(fleet, new_desk, user, socket):
         order = (await executor.until("emergency_stop"))[0]
     assert (order["sessionId"], order["reason"]) == (f"s-{user}", "It looks wrong")
     assert bool(blocked) is not socket
+    if socket:
+        await expect(desk.banner).to_be_visible(timeout=PATIENCE_MS)
+    await desk.button("Done").click()
+    await expect(desk.dialog).to_be_hidden()
+    if socket:  # whoever has read "Stop ordered" is not asked once more
+        await expect(desk.banner).to_be_hidden(timeout=PATIENCE_MS)
