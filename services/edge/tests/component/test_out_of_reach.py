@@ -128,9 +128,9 @@ async def test_channel_whose_question_was_not_answered_in_time_is_lent_to_nobody
     await link.start()
     admin = Admin(link, 1, deadline_s=1.0)
     with pytest.raises(TimeoutError):
-        async with admin.channel() as slow:
+        async with admin.tap() as slow:
             await asyncio.sleep(60)
-    async with admin.channel() as channel:
-        assert channel is not slow
+    async with admin.tap() as tap:
+        assert tap is not slow
     assert await admin.look(topology.recent("nobody")) is None
     await link.close()

@@ -16,6 +16,7 @@ from tapewire.broker.errors import (
 from tapewire.broker.link import CONNECTION_ERRORS, Link, Role, unless_closed
 from tapewire.broker.publisher import Message, Publisher
 from tapewire.broker.rpc import Caller, responder
+from tapewire.broker.wire import OnDelivery, Tap
 
 __all__ = [
     "CONNECTION_ERRORS",
@@ -31,9 +32,11 @@ __all__ = [
     "Message",
     "NotConfirmed",
     "NotConnected",
+    "OnDelivery",
     "Publisher",
     "Role",
     "Settlement",
+    "Tap",
     "Unroutable",
     "declare",
     "full_jitter",

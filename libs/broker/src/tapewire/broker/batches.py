@@ -6,14 +6,15 @@ from collections.abc import Awaitable, Callable, Sequence
 from time import monotonic
 from typing import Any, TypeAlias
 
-from aiormq import Channel
+from aiormq import spec
 from aiormq.abc import DeliveredMessage
 
 from tapewire.broker.consumer import Consumer, Session
 from tapewire.broker.delivery import Delivery, Settlement
 from tapewire.broker.figures import HANDLE_DURATION, REDELIVERED
-from tapewire.broker.link import Link, unless_closed, when_closed
+from tapewire.broker.link import Link, when_closed
 from tapewire.broker.topology import Queue, Thing
+from tapewire.broker.wire import Tap
 
 log = logging.getLogger(__name__)
 
@@ -68,19 +69,19 @@ class _BatchSession:
         self._ended = False
         self.settled = 0
 
-    async def run(self, channel: Channel, arguments: dict[str, Any] | None) -> None:
+    async def run(self, tap: Tap, arguments: dict[str, Any] | None) -> None:
         """Consume until drained, or until the channel or a handler fails."""
-        when_closed(channel, self._end)
-        await channel.basic_consume(self._queue, self._arrive, arguments=arguments)
+        when_closed(tap.channel, self._end)
+        await tap.consume(self._queue, self._arrive, tag=self._queue, arguments=arguments)
         drain = asyncio.create_task(self._end_on_drain())
         try:
             while batch := await self._next():
-                if not await self._settle(channel, batch):
+                if not await self._settle(tap, batch):
                     return
         finally:
             drain.cancel()
 
-    async def _arrive(self, message: DeliveredMessage) -> None:
+    def _arrive(self, message: DeliveredMessage) -> None:
         delivery = Delivery.of(message)
         if delivery.redelivered:
             REDELIVERED.add(1, {"queue": self._queue})
@@ -105,7 +106,7 @@ class _BatchSession:
             delivery = self._arrived.get_nowait()
         return []
 
-    async def _settle(self, channel: Channel, batch: list[Delivery]) -> bool:
+    async def _settle(self, tap: Tap, batch: list[Delivery]) -> bool:
         """Handle and settle a batch; return whether to go on."""
         began = monotonic()
         try:
@@ -118,16 +119,15 @@ class _BatchSession:
             labels = {"queue": self._queue, "outcome": settlement.value}
             HANDLE_DURATION.record(seconds, labels)
         if all(settlement is Settlement.ACK for settlement in settlements):
-            ack = channel.basic_ack(batch[-1].tag, multiple=True, wait=False)
-            await unless_closed(channel, ack)
+            tap.ack(batch[-1].tag, multiple=True)
             self.settled += len(batch)
             return True
         for delivery, settlement in zip(batch, settlements, strict=False):
             match settlement:
                 case Settlement.ACK:
-                    await unless_closed(channel, channel.basic_ack(delivery.tag, wait=False))
+                    tap.ack(delivery.tag)
                 case Settlement.DEAD_LETTER:
-                    await unless_closed(channel, channel.basic_reject(delivery.tag, requeue=False))
+                    tap.send((spec.Basic.Reject(delivery.tag, requeue=False),))
                 case Settlement.REQUEUE:
                     return False
             self.settled += 1

@@ -7,7 +7,7 @@ from contextlib import suppress
 from time import monotonic
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
-from aiormq import Channel
+from aiormq import spec
 from aiormq.abc import DeliveredMessage
 
 from tapewire.broker.backoff import full_jitter
@@ -15,14 +15,9 @@ from tapewire.broker.declare import declare
 from tapewire.broker.delivery import Delivery, Settlement
 from tapewire.broker.errors import BrokerError
 from tapewire.broker.figures import HANDLE_DURATION, REDELIVERED
-from tapewire.broker.link import (
-    CONNECTION_ERRORS,
-    Link,
-    close_channel,
-    unless_closed,
-    when_closed,
-)
+from tapewire.broker.link import CONNECTION_ERRORS, Link, close_channel, when_closed
 from tapewire.broker.topology import Queue, Thing
+from tapewire.broker.wire import Tap
 
 log = logging.getLogger(__name__)
 
@@ -114,13 +109,13 @@ class Consumer:
                     break
                 await declare(self._link, self._also)
                 await declare(self._link, (self._queue,))
-                channel = await self._link.channel()
+                tap = await self._link.tap()
                 try:
-                    await channel.basic_qos(prefetch_count=self._prefetch)
+                    await tap.ask(spec.Basic.Qos(prefetch_count=self._prefetch))
                     self._reason = None
-                    await session.run(channel, self._arguments)
+                    await session.run(tap, self._arguments)
                 finally:
-                    await close_channel(channel)
+                    await close_channel(tap.channel)
             except (*CONNECTION_ERRORS, BrokerError) as error:
                 self._reason = f"{self.name}: {error or type(error).__name__}"
                 log.warning("consumer %s: %s", self.name, error or type(error).__name__)
@@ -151,7 +146,7 @@ class Session(Protocol):
     settled: int
     """How many deliveries it settled."""
 
-    async def run(self, channel: Channel, arguments: dict[str, Any] | None) -> None:
+    async def run(self, tap: Tap, arguments: dict[str, Any] | None) -> None:
         """Consume until drained, or until the channel or a handler fails."""
         ...
 
@@ -176,24 +171,26 @@ class _Session:
         self._arrived: asyncio.Queue[Delivery | None] = asyncio.Queue()
         self._begun: asyncio.Queue[_Begun | None] = asyncio.Queue()
         self._slots = asyncio.Semaphore(concurrency)
+        self._acked = 0  # the newest delivery that is done, and not acknowledged yet
         self._failed = False
         self.settled = 0
 
-    async def run(self, channel: Channel, arguments: dict[str, Any] | None) -> None:
+    async def run(self, tap: Tap, arguments: dict[str, Any] | None) -> None:
         """Consume until drained, or until the channel or a handler fails."""
-        when_closed(channel, lambda: self._arrived.put_nowait(None))
-        await channel.basic_consume(self._queue, self._arrive, arguments=arguments)
+        when_closed(tap.channel, lambda: self._arrived.put_nowait(None))
+        await tap.consume(self._queue, self._arrive, tag=self._queue, arguments=arguments)
         drain = asyncio.create_task(self._end_on_drain())
         begin = asyncio.create_task(self._begin())
         try:
-            await self._settle(channel)
+            await self._settle(tap)
         finally:
+            self._ack(tap)
             drain.cancel()
             begin.cancel()
             await asyncio.wait([begin])
             self._abandon()
 
-    async def _arrive(self, message: DeliveredMessage) -> None:
+    def _arrive(self, message: DeliveredMessage) -> None:
         delivery = Delivery.of(message)
         if delivery.redelivered:
             REDELIVERED.add(1, {"queue": self._queue})
@@ -229,7 +226,7 @@ class _Session:
             log.exception("%s %s: handler failed", delivery.type, delivery.message_id)
             return Settlement.REQUEUE
 
-    async def _settle(self, channel: Channel) -> None:
+    async def _settle(self, tap: Tap) -> None:
         while (begun := await self._begun.get()) is not None:
             settlement = await begun.task
             HANDLE_DURATION.record(
@@ -237,13 +234,21 @@ class _Session:
             )
             match settlement:
                 case Settlement.ACK:
-                    await unless_closed(channel, channel.basic_ack(begun.delivery.tag, wait=False))
+                    if not self._acked:
+                        asyncio.get_running_loop().call_soon(self._ack, tap)
+                    self._acked = begun.delivery.tag
                 case Settlement.DEAD_LETTER:
-                    reject = channel.basic_reject(begun.delivery.tag, requeue=False)
-                    await unless_closed(channel, reject)
+                    self._ack(tap)
+                    tap.send((spec.Basic.Reject(begun.delivery.tag, requeue=False),))
                 case Settlement.REQUEUE:
                     return
             self.settled += 1
+
+    def _ack(self, tap: Tap) -> None:
+        """Acknowledge all that was done since the last time: whatever is before it is settled."""
+        if self._acked:
+            tap.ack(self._acked, multiple=True)
+            self._acked = 0
 
     def _abandon(self) -> None:
         while not self._begun.empty():

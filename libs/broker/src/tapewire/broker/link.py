@@ -16,6 +16,7 @@ from yarl import URL
 
 from tapewire.broker.backoff import full_jitter
 from tapewire.broker.errors import NotConnected
+from tapewire.broker.wire import Tap, WiredConnection
 
 log = logging.getLogger(__name__)
 
@@ -192,6 +193,14 @@ class Link:
             raise NotConnected(f"{self.name}: no channel: {reason}") from error
         return cast(Channel, channel)
 
+    async def tap(self, *, timeout_s: float | None = None) -> Tap:
+        """Open an AMQP channel for the short way; as for ``channel``, without confirms."""
+        connection = await self.connected(timeout_s)
+        channel = await self.channel(timeout_s=timeout_s)
+        if connection is not self._connection or channel.is_closed:
+            raise NotConnected(f"{self.name}: lost")
+        return cast(WiredConnection, connection).wire.tap(channel)
+
     async def _keep(self) -> None:
         waits = full_jitter(RETRY_BASE_S, RETRY_CAP_S)
         attempt = 0
@@ -203,6 +212,7 @@ class Link:
                     url,
                     timeout=CONNECT_TIMEOUT_S,
                     client_properties={"connection_name": self.name},
+                    connection_class=WiredConnection,
                 )
             except Exception as error:  # whatever it is: who is not tried again never comes back
                 # aiormq lets a StopAsyncIteration out when the handshake breaks at a bad moment.

@@ -9,12 +9,13 @@ has a queue may be gone, and nobody know it yet.
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
-from aiormq.abc import AbstractChannel
+from aiormq import spec
 from aiormq.exceptions import AMQPError, ChannelNotFoundEntity
+from pamqp.base import Frame
 
-from tapewire.broker import BrokerError, Link
+from tapewire.broker import BrokerError, Link, Tap
 from tapewire.broker.topology import Binding, Queue
 
 DEADLINE_S: Final = 4.0  # for one loan: a declaration takes milliseconds, an election a second
@@ -44,7 +45,7 @@ class Admin:
     def __init__(self, link: Link, size: int, *, deadline_s: float = DEADLINE_S) -> None:
         self._link = link
         self._deadline_s = deadline_s
-        self._idle: list[AbstractChannel] = []
+        self._idle: list[Tap] = []
         self._free = asyncio.Semaphore(size)
 
     @property
@@ -53,30 +54,30 @@ class Admin:
         return self._link.is_up
 
     @asynccontextmanager
-    async def channel(self) -> AsyncGenerator[AbstractChannel]:
+    async def tap(self) -> AsyncGenerator[Tap]:
         """Lend a channel. Run only in a task that nobody cancels.
 
         Raises:
             TimeoutError: the borrower was not done by the deadline; the channel is closed.
         """
         async with self._free, asyncio.timeout(self._deadline_s):
-            channel: AbstractChannel | None = None
-            while self._idle and (channel is None or channel.is_closed):
-                channel = self._idle.pop()
-            if channel is None or channel.is_closed:
-                channel = await self._link.channel()
+            tap: Tap | None = None
+            while self._idle and (tap is None or tap.is_closed):
+                tap = self._idle.pop()
+            if tap is None or tap.is_closed:
+                tap = await self._link.tap()
             is_sound = False
             try:
-                yield channel
+                yield tap
                 is_sound = True
             except AMQPError:
                 is_sound = True  # refused: then it is closed, or the broker did what it was asked
                 raise
             finally:
-                # One whose question was given up is not: aiormq takes no other on it, and calls it
-                # closed only when the broker has said so.
-                if is_sound and not channel.is_closed:
-                    self._idle.append(channel)
+                if not is_sound:  # who borrowed it next would wait for the same answer first
+                    tap.abandon()
+                elif not (tap.is_closed or tap.channel.is_closed):
+                    self._idle.append(tap)
 
     async def look(self, queue: Queue) -> Found | None:
         """Return what is in ``queue``, or None when there is no such queue.
@@ -84,9 +85,9 @@ class Admin:
         Raises:
             OutOfReach: there is, on a node that is down.
         """
-        async with self.channel() as channel:
+        async with self.tap() as tap:
             try:
-                told = await channel.queue_declare(queue.name, passive=True)
+                told = await tap.ask(spec.Queue.Declare(queue=queue.name, passive=True))
             except ChannelNotFoundEntity as error:
                 raise_out_of_reach(error)
                 return None
@@ -97,25 +98,46 @@ class Admin:
         found = await self.look(queue)
         if found is not None:
             return found
-        async with self.channel() as channel:
-            told = await channel.queue_declare(
-                queue.name, durable=queue.durable, arguments=dict(queue.arguments)
+        async with self.tap() as tap:
+            told, *_ = await answers(
+                tap,
+                [
+                    spec.Queue.Declare(
+                        queue=queue.name, durable=queue.durable, arguments=dict(queue.arguments)
+                    ),
+                    *(bind(queue.name, binding) for binding in queue.bindings),
+                ],
             )
-            for binding in queue.bindings:
-                await channel.queue_bind(queue.name, binding.source, binding.routing_key)
         return Found(told.message_count or 0, told.consumer_count or 0, was_absent=True)
 
     async def bind(self, queue: str, bindings: tuple[Binding, ...]) -> None:
         """Bind; what is bound already stays so."""
-        async with self.channel() as channel:
-            for binding in bindings:
-                await channel.queue_bind(queue, binding.source, binding.routing_key)
+        async with self.tap() as tap:
+            await answers(tap, [bind(queue, binding) for binding in bindings])
 
     async def unbind(self, queue: str, bindings: tuple[Binding, ...]) -> None:
         """Unbind; what is not bound stays so."""
-        async with self.channel() as channel:
-            for binding in bindings:
-                await channel.queue_unbind(queue, binding.source, binding.routing_key)
+        async with self.tap() as tap:
+            await answers(tap, [unbind(queue, binding) for binding in bindings])
+
+
+async def answers(tap: Tap, questions: list[Frame]) -> list[Any]:
+    """Return the answers to questions that are asked in one piece.
+
+    Raises:
+        AMQPError: one was refused; so are all behind it.
+    """
+    return [await answer for answer in tap.ask_all(questions)]
+
+
+def bind(queue: str, to: Binding) -> spec.Queue.Bind:
+    """Return the question that binds ``queue``."""
+    return spec.Queue.Bind(queue=queue, exchange=to.source, routing_key=to.routing_key)
+
+
+def unbind(queue: str, of: Binding) -> spec.Queue.Unbind:
+    """Return the question that unbinds ``queue``."""
+    return spec.Queue.Unbind(queue=queue, exchange=of.source, routing_key=of.routing_key)
 
 
 def raise_out_of_reach(error: ChannelNotFoundEntity) -> None:

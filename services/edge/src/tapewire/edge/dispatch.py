@@ -58,7 +58,7 @@ class Dispatch:
             RELAY: self._relay,
         }
 
-    async def __call__(self, message: DeliveredMessage) -> None:
+    def __call__(self, message: DeliveredMessage) -> None:
         """Take one message of the edge's queue."""
         handler = self._handlers.get(message.exchange or "")
         if handler is None:

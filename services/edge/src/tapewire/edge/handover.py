@@ -68,7 +68,7 @@ class Handover:
                 line.lane.settle(one.tag, requeue=True)
             returned += len(more[:at_once])
             more = more[at_once:]
-        await line.lane.flushed()
+        line.lane.flush()
         if before is not None and gave_any:
             await self._left(line, before.consumers)
 

@@ -87,10 +87,8 @@ class Lines:
         self._requeue_after_s = requeue_after_s
         self._lines: dict[str, Line] = {}
         self._lanes = {
-            Kind.INBOX: Lanes(consuming, INBOX_PREFETCH, tasks, self._on_lost, self._on_cancelled),
-            Kind.RECENT: Lanes(
-                consuming, RECENT_PREFETCH, tasks, self._on_lost, self._on_cancelled
-            ),
+            Kind.INBOX: Lanes(consuming, INBOX_PREFETCH, self._on_lost, self._on_cancelled),
+            Kind.RECENT: Lanes(consuming, RECENT_PREFETCH, self._on_lost, self._on_cancelled),
         }
         self._settled = metrics.histogram(metrics.SETTLE_LATENCY)
         self.resent = 0
@@ -332,7 +330,7 @@ class Lines:
         for line in self:
             await line.released.wait()
         for lanes in self._lanes.values():
-            await lanes.flushed()
+            lanes.flush()
 
     async def close(self) -> None:
         """Close the AMQP channels."""

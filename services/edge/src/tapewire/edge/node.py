@@ -7,19 +7,31 @@ every binding that is wanted then is made anew.
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any, Final
 from zlib import crc32
 
-from aiormq.abc import AbstractChannel, DeliveredMessage
+from aiormq import spec
+from aiormq.exceptions import ChannelInvalidStateError
+from pamqp.base import Frame
 
-from tapewire.broker import CONNECTION_ERRORS, BrokerError, Link, full_jitter, topology
+from tapewire.broker import (
+    CONNECTION_ERRORS,
+    BrokerError,
+    Link,
+    OnDelivery,
+    Tap,
+    full_jitter,
+    topology,
+)
 from tapewire.broker.topology import Binding
+from tapewire.edge.admin import bind, unbind
 from tapewire.edge.tasks import Tasks
 
 log = logging.getLogger(__name__)
 
-BINDERS: Final = 8  # AMQP channels: a bind is a round trip of about a millisecond
+BINDERS: Final = 8  # AMQP channels: each is a process of the broker's, and binding is work for it
 
 
 class _Wanted:
@@ -40,7 +52,7 @@ class Node:
             on AMQP channels apart from the one that consumes.
         name: of this edge; the queue's name adds a number for each time that it was declared,
             since the broker may not have noticed yet that the last one's connection is gone.
-        on_message: called in order for each message. Must not wait for anything.
+        on_message: called in order for each message.
     """
 
     name = "edge queue"
@@ -50,7 +62,7 @@ class Node:
         link: Link,
         node: str,
         tasks: Tasks,
-        on_message: Callable[[DeliveredMessage], Coroutine[Any, Any, None]],
+        on_message: OnDelivery,
     ) -> None:
         self._link = link
         self._node = node
@@ -59,7 +71,7 @@ class Node:
         self._wanted: dict[Binding, _Wanted] = {}
         self._queue = ""
         self._times = 0
-        self._binders: list[AbstractChannel] = []
+        self._binders: list[Tap] = []
         self._keeper: asyncio.Task[None] | None = None
         self.up = asyncio.Event()
         self.on_up: list[Callable[[], None]] = []
@@ -84,13 +96,15 @@ class Node:
     async def bind(self, bindings: Iterable[Binding]) -> None:
         """Want ``bindings``, once more each, and return when they stand."""
         waits: list[asyncio.Event] = []
+        new: list[Binding] = []
         for binding in bindings:
             wanted = self._wanted.setdefault(binding, _Wanted())
             wanted.count += 1
             if wanted.count == 1:
-                self._tasks.spawn(self._make(binding), "bind")
+                new.append(binding)
             if not wanted.bound.is_set():
                 waits.append(wanted.bound)
+        self._make(new)
         for bound in waits:
             await bound.wait()
 
@@ -103,48 +117,44 @@ class Node:
             wanted.count -= 1
             if wanted.count == 0:
                 del self._wanted[binding]
-                self._tasks.spawn(self._unmake(binding), "unbind")
+                self._ask(binding, unbind(self._queue, binding))
 
-    async def _make(self, binding: Binding) -> None:
-        try:
-            await self._bind_one(binding)
-        except (*CONNECTION_ERRORS, BrokerError) as error:
-            log.info("bind %s: %s", binding, error)  # made anew when the queue is
+    def _make(self, bindings: Iterable[Binding]) -> list[asyncio.Future[Any]]:
+        """Ask for ``bindings``; return the answers to come. Without a queue there are none."""
+        made: list[asyncio.Future[Any]] = []
+        for binding in bindings:
+            answer = self._ask(binding, bind(self._queue, binding))
+            if answer is not None:
+                answer.add_done_callback(partial(self._made, binding, self._times))
+                made.append(answer)
+        return made
 
-    async def _unmake(self, binding: Binding) -> None:
-        channel = self._binder(binding)
-        if channel is None:
-            return
-        try:
-            await channel.queue_unbind(self._queue, binding.source, binding.routing_key)
-        except CONNECTION_ERRORS as error:
-            log.info("unbind %s: %s", binding, error)
-
-    async def _bind_one(self, binding: Binding) -> None:
-        channel = self._binder(binding)
-        if channel is None:
-            return
-        times = self._times
-        await channel.queue_bind(self._queue, binding.source, binding.routing_key)
+    def _made(self, binding: Binding, times: int, answer: asyncio.Future[Any]) -> None:
+        if answer.cancelled() or answer.exception() is not None:
+            return  # made anew when the queue is
         if times == self._times and (wanted := self._wanted.get(binding)) is not None:
             wanted.bound.set()
 
-    def _binder(self, binding: Binding) -> AbstractChannel | None:
-        """Return the channel on which a binding's bind and unbind keep their order."""
+    def _ask(self, binding: Binding, question: Frame) -> asyncio.Future[Any] | None:
+        """Ask on the AMQP channel on which a binding's bind and unbind keep their order."""
         if not self._binders:
             return None
-        return self._binders[crc32(binding.routing_key.encode()) % len(self._binders)]
+        tap = self._binders[crc32(binding.routing_key.encode()) % len(self._binders)]
+        try:
+            return tap.ask(question)
+        except ChannelInvalidStateError:
+            return None  # the queue goes with it, and is declared anew
 
     async def _keep(self) -> None:
         waits = full_jitter(0.1, 2.0)
         while True:
             await self._link.connected()
-            channels: list[AbstractChannel] = []
+            taps: list[Tap] = []
             try:
-                await self._declare(channels)
+                await self._declare(taps)
                 waits = full_jitter(0.1, 2.0)
                 await asyncio.wait(
-                    [channel.closing for channel in channels],
+                    [tap.channel.closing for tap in taps],
                     return_when=asyncio.FIRST_COMPLETED,
                 )
                 log.warning("edge queue lost")
@@ -158,30 +168,33 @@ class Node:
                 self._times += 1
                 for wanted in self._wanted.values():
                     wanted.bound.clear()
-            for channel in channels:  # one may have been refused while the connection stands
-                if not channel.is_closed:
-                    self._tasks.spawn(_close(channel), "close channel")
+            for tap in taps:  # one may have been refused while the connection stands
+                if not tap.channel.is_closed:
+                    self._tasks.spawn(_close(tap), "close channel")
             await asyncio.sleep(next(waits))
 
-    async def _declare(self, channels: list[AbstractChannel]) -> None:
+    async def _declare(self, taps: list[Tap]) -> None:
         if self._queue:  # refused an operation on a connection that stands: it is still there
             self._tasks.spawn(self._delete(self._queue), "delete edge queue")
         queue = topology.edge(f"{self._node}.{self._times}")
-        consuming = await self._link.channel()
-        channels.append(consuming)
-        await consuming.queue_declare(
-            queue.name,
-            durable=queue.durable,
-            exclusive=queue.exclusive,
-            arguments=dict(queue.arguments),
+        consuming = await self._link.tap()
+        taps.append(consuming)
+        await consuming.ask(
+            spec.Queue.Declare(
+                queue=queue.name,
+                durable=queue.durable,
+                exclusive=queue.exclusive,
+                arguments=dict(queue.arguments),
+            )
         )
-        await consuming.basic_consume(queue.name, self._on_message, no_ack=True)
+        await consuming.consume(queue.name, self._on_message, tag=queue.name, no_ack=True)
         for _ in range(BINDERS):
-            channels.append(await self._link.channel())
+            taps.append(await self._link.tap())
         self._queue = queue.name
-        self._binders = channels[1:]
+        self._binders = taps[1:]
         wanted = list(self._wanted)
-        await asyncio.gather(*(self._bind_one(binding) for binding in wanted))
+        for answer in self._make(wanted):
+            await answer
         self.up.set()
         log.info("edge queue %s: %d bindings", queue.name, len(wanted))
         for callback in self.on_up:
@@ -196,8 +209,8 @@ class Node:
             log.debug("old edge queue: %s", error)
 
 
-async def _close(channel: AbstractChannel) -> None:
+async def _close(tap: Tap) -> None:
     try:
-        await channel.close()
+        await tap.channel.close()
     except CONNECTION_ERRORS as error:
         log.debug("close: %s", error)

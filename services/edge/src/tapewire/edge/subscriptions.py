@@ -8,6 +8,7 @@ then, and dropped from the record before it is unbound: what the record says is 
 import asyncio
 import json
 
+from aiormq import spec
 from aiormq.exceptions import ChannelNotFoundEntity
 
 from tapewire.broker import Publisher, topology
@@ -33,14 +34,14 @@ class Subscriptions:
         """
         queue = topology.subscriptions(user, client)
         for _ in range(BUSY_TRIES):
-            async with self._admin.channel() as channel:
+            async with self._admin.tap() as tap:
                 try:
-                    message = await channel.basic_get(queue.name)
+                    message = await tap.channel.basic_get(queue.name)
                 except ChannelNotFoundEntity as error:
                     raise_out_of_reach(error)
                     return None
                 if message.delivery_tag is not None:
-                    await channel.basic_nack(message.delivery_tag, requeue=True)
+                    tap.send((spec.Basic.Nack(message.delivery_tag, requeue=True),))
                     return [str(name) for name in json.loads(message.body)]
             await asyncio.sleep(BUSY_WAIT_S)
         return None  # declared, and the writer died before it wrote
@@ -52,8 +53,9 @@ class Subscriptions:
             BrokerError: it has not.
         """
         queue = topology.subscriptions(user, client)
-        async with self._admin.channel() as channel:
-            await channel.queue_declare(queue.name, durable=True, arguments=dict(queue.arguments))
+        async with self._admin.tap() as tap:
+            arguments = dict(queue.arguments)
+            await tap.ask(spec.Queue.Declare(queue=queue.name, durable=True, arguments=arguments))
         await self._publisher.publish(
             "",
             queue.name,
