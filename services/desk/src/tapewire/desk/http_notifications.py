@@ -1,6 +1,7 @@
 """`/v1/notifications`."""
 
 import json
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -95,13 +96,7 @@ def routes(router: APIRouter, rim: Rim) -> None:
 
     @router.post("/notifications/read", tags=["notifications"], summary="Mark some as read")
     async def read_some(claims: Annotated[Claims, ACTS], wanted: Ids) -> Unread:
-        async with rim.changing() as connection:
-            unread = await notifications.mark_read(
-                connection, claims.subject, wanted.ids, now=rim.now()
-            )
-            if unread is None:
-                unread = await notifications.unread_count(connection, claims.subject)
-        return Unread(unread_count=unread)
+        return await _mark_read(rim, claims.subject, wanted.ids)
 
     @router.post("/notifications/read-all", tags=["notifications"], summary="Mark all as read")
     async def read_all(claims: Annotated[Claims, ACTS]) -> Unread:
@@ -129,15 +124,24 @@ def routes(router: APIRouter, rim: Rim) -> None:
         description="Reading is not acknowledging: an open alert stays open.",
     )
     async def read_one(claims: Annotated[Claims, ACTS], notification_id: str) -> Unread:
-        async with rim.changing() as connection:
-            unread = await notifications.mark_read(
-                connection, claims.subject, [notification_id], now=rim.now()
-            )
+        return await _mark_read(rim, claims.subject, [notification_id], must_be_there=True)
+
+
+async def _mark_read(
+    rim: Rim, user: str, ids: Sequence[str], *, must_be_there: bool = False
+) -> Unread:
+    """Mark these as read; answer with what is unread after it.
+
+    Raises:
+        ApiError: 404, `must_be_there` and the user has none of these.
+    """
+    async with rim.changing() as connection:
+        unread = await notifications.mark_read(connection, user, ids, now=rim.now())
+        if unread is None and must_be_there:
+            raise ApiError(404, "unknown_notification", f"There is no notification {ids[0]!r}.")
         if unread is None:
-            raise ApiError(
-                404, "unknown_notification", f"There is no notification {notification_id!r}."
-            )
-        return Unread(unread_count=unread)
+            unread = await notifications.unread_count(connection, user)
+    return Unread(unread_count=unread)
 
 
 def _item(one: notifications.Notification) -> NotificationItem:
