@@ -52,7 +52,5 @@ def test_who_was_answered_is_forgotten(waiting):
     stops = {"s": at(5)}
     assert waiting.overdue(stops, wall=T0, steady=100.0) == []
     assert waiting.overdue({}, wall=at(3), steady=103.0) == []
-    assert (
-        waiting.overdue(stops, wall=at(6), steady=106.0) == []
-    )  # anew, at 103 or later
+    assert waiting.overdue(stops, wall=at(6), steady=106.0) == []  # anew, at 103 or later
     assert waiting.overdue(stops, wall=at(8), steady=108.0) == ["s"]

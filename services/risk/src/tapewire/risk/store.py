@@ -104,6 +104,15 @@ class Store:
             for row in found
         ]
 
+    async def count_open(self) -> dict[tuple[str, str], int]:
+        """Return how many episodes are open: (rule, state) → number."""
+        statement = (
+            select(EPISODES.c.rule, EPISODES.c.state, func.count())
+            .where(EPISODES.c.state.in_(OPEN))
+            .group_by(EPISODES.c.rule, EPISODES.c.state)
+        )
+        return {(rule, state): count for rule, state, count in await self._rows(statement)}
+
     async def stops(
         self, *, users: Collection[str] | None = None, session: str | None = None
     ) -> list[Stop]:

@@ -1,0 +1,56 @@
+"""docs/delivery.md names, for each promise, the tests and faults that show it: they all exist."""
+
+import ast
+import re
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from faults import campaign
+from faults.faults_table import CLUSTER_FAULTS, FAULTS
+
+ROOT = Path(__file__).parents[2]
+
+
+def shown_by() -> list[str]:
+    """What the table's third column lists: `module`: *words of a test*, fault *x*, column *x*."""
+    text = (ROOT / "docs" / "delivery.md").read_text(encoding="utf-8")
+    table = text.split("| promise | by | shown by |")[1].split("\n\n")[0]
+    rows = [line.split(" | ") for line in table.splitlines()[2:]]
+    return [part.strip(" |") for row in rows for part in row[2].split(";")]
+
+
+@cache
+def modules() -> dict[str, Path]:
+    return {
+        path.stem: path
+        for place in ("libs", "services", "tests-integration")
+        for path in (ROOT / place).rglob("test_*.py")
+        if "node_modules" not in path.parts
+    }
+
+
+def names_in(module: str) -> list[str]:
+    """The words of each test and class of tests in a module."""
+    tree = ast.parse(modules()[module].read_text(encoding="utf-8"))
+    kinds = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+    return [node.name.replace("_", " ") for node in ast.walk(tree) if isinstance(node, kinds)]
+
+
+def test_there_are_promises():
+    assert len(shown_by()) > 20
+
+
+@pytest.mark.parametrize("part", shown_by())
+def test_what_shows_a_promise_exists(part):
+    named = re.findall(r"`(test_\w+)`", part)
+    said = [words.strip("… ").replace(",", "") for words in re.findall(r"\*([^*]+)\*", part)]
+    assert not [module for module in named if module not in modules()]
+    if named:
+        there = [name for module in named for name in names_in(module)]
+    elif "column" in part:
+        there = [campaign.HEAD]
+    else:
+        there = [fault.name for fault in (*FAULTS, *CLUSTER_FAULTS)]
+    assert not [words for words in said if not any(words in name for name in there)]
