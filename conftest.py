@@ -54,6 +54,7 @@ class Scheduling(LoadFileScheduling):
         return super()._split_scope(nodeid)
 
 
+@pytest.hookimpl(optionalhook=True)  # also without pytest-xdist: `-p no:xdist`
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Scheduling:
     """Distribute tests over workers; `tests-integration` has a fleet for each engine."""
     return Scheduling(config, log)

@@ -208,7 +208,7 @@ async def test_post_is_repeated_with_the_same_id_until_it_is_confirmed(door: Doo
 
 async def test_post_that_is_never_confirmed_says_why(door: Door) -> None:
     door.answers = [(503, {"code": "unavailable", "message": "broker away"})] * 100
-    async with EventPublisher(door.url, token="t-1", deadline_s=0.3) as publisher:
+    async with EventPublisher(door.url, token="t-1", deadline_s=3) as publisher:
         with pytest.raises(NotConfirmed, match="broker away") as caught:
             await publisher.emit_system_notification("Hello", "there")
     assert caught.value.event.id == door.posted[0][1]["id"]

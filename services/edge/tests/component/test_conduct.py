@@ -170,10 +170,10 @@ async def test_command_is_accepted_once_the_broker_has_it(world, edge):
 
 
 async def test_token_that_expires_closes_4004_unless_refreshed(world, edge):
-    client = await world.client(edge, claims={"ttl_s": 2})
-    other = await world.client(edge, claims={"ttl_s": 2})
+    client = await world.client(edge, claims={"ttl_s": 6})
     await client.send(type="refresh", id=2, token=mint(SECRET, "alice"))
     assert (await client.next("refreshed"))["tokenExpiresIn"] > 500
+    other = await world.client(edge, claims={"ttl_s": 6})  # ends after the client's first token
     assert await other.closed() == 4004
     await client.round_trip()
 
@@ -196,11 +196,11 @@ async def test_refresh_with_fewer_rights_takes_channels_back(world, edge):
 
 
 async def test_silent_client_is_closed_4003_and_a_living_one_is_not(world):
-    edge = await world.edge(edge_heartbeat_interval_s=0.4, edge_heartbeat_grace_s=0.4)
+    edge = await world.edge(edge_heartbeat_interval_s=0.5, edge_heartbeat_grace_s=2.5)
     living = await world.client(edge)
     silent = await world.client(edge)
     silent.socket.transport.pause_reading()  # no pong is sent any more
-    await asyncio.sleep(1.2)
+    await world.until(lambda: sum(edge.app.state.gate.connections.values()) == 1)
     silent.socket.transport.resume_reading()
     assert await silent.closed() == 4003
     assert (await living.next("heartbeat"))["type"] == "heartbeat"
@@ -213,10 +213,16 @@ async def test_slow_consumer_is_closed_4001_and_resumes_with_a_gap(world):
     slow.socket.transport.pause_reading()
     count = 700
     reading = asyncio.create_task(fast.ids(count))
-    raised = [await world.alert(f"{n:04}", level="warning") for n in range(count)]
-    assert await reading == raised
+
+    async def raise_all():
+        return [await world.alert(f"{n:04}", level="warning") for n in range(count)]
+
+    raising = asyncio.create_task(raise_all())
+    await world.until(lambda: sum(edge.app.state.gate.connections.values()) == 1, timeout_s=60)
     slow.socket.transport.resume_reading()
     assert await slow.closed() == 4001
+    raised = await raising
+    assert await reading == raised
     back = await world.client(edge, query="?clientId=slow&resume=true")
     assert back.welcome["recovered"] == {"critical": 0, "recent": 100, "gap": True}
     assert await back.ids(100) == raised[-100:]

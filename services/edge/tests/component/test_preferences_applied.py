@@ -220,7 +220,7 @@ async def test_an_older_answer_does_not_undo_a_newer_change(world, desk):
 
 
 async def test_desk_is_asked_once_for_a_user_and_for_many_at_once(world, desk):
-    edge = await world.edge()
+    edge = await world.edge(edge_snapshot_deadline_s=15)  # who is not answered asks again
     await asyncio.gather(*(world.client(edge, user=f"user-{n}") for n in range(20)))
     await asyncio.gather(*(world.client(edge, user=f"user-{n}") for n in range(20)))
     asked = [user for users in desk.asked for user in users]

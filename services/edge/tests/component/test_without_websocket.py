@@ -388,7 +388,7 @@ async def test_too_many_messages(edge, kind, opened):
 
 
 async def test_token_that_expires_closes_4004(edge, kind, opened):
-    client = await opened(kind, edge, claims={"ttl_s": 2})
+    client = await opened(kind, edge, claims={"ttl_s": 4})
     assert await client.closed() == 4004
 
 

@@ -13,8 +13,9 @@ from rich.table import Table
 from rich.text import Text
 
 from tapewire.broker.topology import INBOX_WINDOW
-from tapewire.cli import inboxes
+from tapewire.cli import inboxes, inspection
 from tapewire.cli.console import Failure, out, print_json
+from tapewire.cli.holders import ask_holders
 from tapewire.cli.inboxes import Alert, Inbox
 from tapewire.cli.lines import line
 from tapewire.cli.options import Json, RunDir, the_fleet
@@ -130,18 +131,18 @@ async def listed(amqp: str, management: str, users: Sequence[str]) -> list[Inbox
         queues = [inboxes.named(user, None) for user in users]
         if management:
             words = {queue + "." for queue in queues}
-            every = await inboxes.names(management, amqp)
+            every = await inspection.names(management, amqp)
             queues += [name for name in every if any(map(name.startswith, words))]
     elif not management:
         raise Failure(
             "AMQP cannot list queues", remedy="Name users, or give --management http://…:15672."
         )
     else:
-        queues = await inboxes.names(management, amqp)
-    async with inboxes.connected(amqp) as connection:
-        found = await inboxes.counted(connection, queues)
-        await inboxes.ask_holders(connection, found)
-        await inboxes.first_of_each(connection, found)
+        queues = await inspection.names(management, amqp)
+    async with inspection.connected(amqp) as connection:
+        found = await inspection.counted(connection, queues)
+        await ask_holders(connection, found)
+        await inspection.first_of_each(connection, found)
     never = datetime.max.replace(tzinfo=UTC)
     return sorted(found, key=lambda one: (one.oldest or never, one.queue))
 
@@ -153,8 +154,8 @@ async def peeked(amqp: str, user: str, client: str | None, limit: int) -> tuple[
         Failure: there is no such inbox, or whoever holds it does not say what it holds.
     """
     queue = inboxes.named(user, client)
-    async with inboxes.connected(amqp) as connection:
-        found = await inboxes.counted(connection, [queue])
+    async with inspection.connected(amqp) as connection:
+        found = await inspection.counted(connection, [queue])
         if not found:
             whose = user if client is None else f"{user}'s program {client}"
             raise Failure(
@@ -163,7 +164,7 @@ async def peeked(amqp: str, user: str, client: str | None, limit: int) -> tuple[
                 code=4,
             )
         box = found[0]
-        await inboxes.ask_holders(connection, found)
+        await ask_holders(connection, found)
         if box.consumers and box.unacked is None:
             raise Failure(
                 f"{queue} is open somewhere that does not say what it shows",
@@ -172,11 +173,11 @@ async def peeked(amqp: str, user: str, client: str | None, limit: int) -> tuple[
             )
         if box.consumers:
             return box, box.shown[:limit]
-        alerts = (await inboxes.look(connection, [box], each=limit))[queue]
+        alerts = (await inspection.look(connection, [box], each=limit))[queue]
         box.oldest = alerts[0].at if alerts else None
         if len(alerts) < min(limit, box.ready):  # an edge opened it before we did
-            found = await inboxes.counted(connection, [queue])
-            await inboxes.ask_holders(connection, found)
+            found = await inspection.counted(connection, [queue])
+            await ask_holders(connection, found)
             return found[0], found[0].shown[:limit]
         return box, alerts
 

@@ -12,7 +12,8 @@ import typer
 from tapewire.cli import rejections
 from tapewire.cli.console import Failure, err, out, print_json
 from tapewire.cli.inbox import Amqp, where
-from tapewire.cli.inboxes import connected, parsed
+from tapewire.cli.inboxes import parsed
+from tapewire.cli.inspection import connected
 from tapewire.cli.options import Json, RunDir
 from tapewire.cli.rejections import Rejection, Replayed
 

@@ -16,7 +16,8 @@ from aiormq.exceptions import ChannelNotFoundEntity
 
 from tapewire.broker.topology import INGEST, REJECTED_QUEUE
 from tapewire.cli.console import Failure
-from tapewire.cli.inboxes import parsed, returned
+from tapewire.cli.inboxes import parsed
+from tapewire.cli.inspection import returned
 
 ARRIVES_WITHIN_S: Final = 3.0
 CONFIRM_WITHIN_S: Final = 5.0
