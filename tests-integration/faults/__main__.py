@@ -56,6 +56,7 @@ def main() -> int:
         directory = arguments.keep or Path(
             stack.enter_context(tempfile.TemporaryDirectory(prefix="tapewire-faults-"))
         )
+        directory.mkdir(parents=True, exist_ok=True)
         os.environ.update({name: os.environ.get(name, value) for name, value in QUICK.items()})
         if arguments.fleet:
             fleet = stack.enter_context(closing(attach(arguments.fleet)))

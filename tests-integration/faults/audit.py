@@ -7,6 +7,9 @@
 | disordered | a user's devices, together, handled an alert after a later one of its publisher |
 | invented | something was handled that nobody sent |
 | left | at the end something waits in an inbox, in `dead` or in the mailroom |
+
+Between the mailroom and an inbox that is just being opened no order is promised
+(docs/delivery.md): for users never seen, disorder is counted apart and is no finding.
 """
 
 from collections.abc import Iterable, Mapping
@@ -36,12 +39,14 @@ class Device:
     Attributes:
         remembers: it keeps its memory, so its handler must see each alert once.
         own: it has an inbox of its own (``inbox=own``), and must see every alert itself.
+        unseen: its user's first alerts may come while nobody has opened the inbox.
     """
 
     name: str
     user: str
     remembers: bool = True
     own: bool = False
+    unseen: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +68,8 @@ class Verdict:
     disordered: list[str] = field(default_factory=list)
     invented: list[str] = field(default_factory=list)
     left: list[str] = field(default_factory=list)
+    overtaken: list[str] = field(default_factory=list)
+    """Disorder of users never seen."""
     longest_s: float = 0.0
     """From the confirm to the first handling, of the slowest alert."""
 
@@ -96,11 +103,13 @@ def audit(
     in_time = sorted(handled, key=lambda one: one.at)
     listening = list(devices)
     first = _first_handlings(in_time)
+    unseen = {device.user for device in listening if device.unseen}
     verdict = Verdict(
         alerts=len(by_id),
         lost=_lost(by_id.values(), listening, first),
         duplicated=_duplicated(in_time),
-        disordered=_disordered(first, by_id),
+        disordered=_disordered({r: ids for r, ids in first.items() if r[0] not in unseen}, by_id),
+        overtaken=_disordered({r: ids for r, ids in first.items() if r[0] in unseen}, by_id),
         invented=[
             f"{one.device.name} handled {one.id}, which nobody sent"
             for one in in_time

@@ -47,6 +47,10 @@ class Book:
         """Return how many alerts some reader has still to handle."""
         return sum(not self._is_done(alert) for alert in self._since(mark))
 
+    def open_of(self, user: str) -> int:
+        """Return how many alerts of a user some reader has still to handle."""
+        return sum(alert.user == user and not self._is_done(alert) for alert in self._sent.values())
+
     def verdict(self, mark: int = 0, depths: Mapping[str, int] | None = None) -> Verdict:
         """Audit what was sent since `mark`."""
         sent = self._since(mark)

@@ -101,6 +101,7 @@ def line(row: Row) -> str:
     return (
         f"{row.fault:<26}{row.struck:>7}{v.alerts:>8}{row.refused:>9}{len(v.lost):>6}"
         f"{len(v.duplicated):>8}{len(v.disordered) + len(v.invented):>10}{v.longest_s:>11.2f}"
+        + (f"  +{len(v.overtaken)} out of order by the mailroom" if v.overtaken else "")
     )
 
 

@@ -199,6 +199,7 @@ class RawDevice(Came):
 
     async def _read(self, socket: ClientConnection) -> None:
         async for text in socket:
+            self.connected.set()
             message = json.loads(text)
             if message["type"] != ALERT:
                 continue

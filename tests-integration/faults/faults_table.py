@@ -14,7 +14,7 @@ from engines.fleet import EDGES
 from faults import clocks, cluster, databases
 from faults.devices import open_socket
 from faults.target import Absent
-from faults.world import FLAPPER, World
+from faults.world import World
 
 Strike = Callable[[World, Random, Any], Awaitable[object]]
 Setting = Callable[[World], AbstractAsyncContextManager[Any]]
@@ -116,7 +116,7 @@ async def _newcomer(world: World, rng: Random, _: Any) -> None:
 
 
 async def _flap(world: World, rng: Random, _: Any) -> None:
-    await world.newcomer(rng, alerts=100, role=FLAPPER)
+    await world.flapper(rng, alerts=100)
 
 
 async def _kill_clients(world: World, rng: Random, _: Any) -> None:

@@ -66,6 +66,13 @@ def test_first_handling_after_a_later_alert_is_disorder():
     assert verdict.disordered == ["ada handled p-1 after p-2"]
 
 
+def test_disorder_of_a_user_never_seen_is_told_and_no_finding():
+    late = Device("late", "ada", unseen=True)
+    verdict = audit(alerts(3), handled(late, "p-0", "p-2", "p-1"), [late])
+    assert verdict.holds
+    assert verdict.overtaken == ["ada handled p-1 after p-2"]
+
+
 def test_repetition_behind_a_later_alert_is_no_disorder():
     assert audit(alerts(2), handled(RAW, "p-0", "p-1", "p-0"), [RAW]).holds
 

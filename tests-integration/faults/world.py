@@ -22,6 +22,10 @@ from faults.target import Target
 from tapewire.broker import topology
 from tapewire.fleet.cable import Cable
 
+OPEN_AT_MOST = 24  # RabbitMQ 3.10 keeps 32 in order that are given back while new ones come (ADR 7)
+FLAPPING_S = (
+    30.0  # a round has several such users; whoever gets no welcome in 50 ms gets fewer alerts
+)
 EVERY_S = 0.8  # between two alerts of a publisher for a user
 SESSION_EVERY_S = 4.0  # between two sessions of a user that reach their limit
 
@@ -126,7 +130,11 @@ class World:
     def _add(self, role: Role, number: int) -> Came:
         user = f"{self._name}-{role.user}{number}"
         device = Device(
-            f"{user}-{role.name}", user, remembers=role.kind is not RawDevice, own=role.own
+            f"{user}-{role.name}",
+            user,
+            remembers=role.kind is not RawDevice,
+            own=role.own,
+            unseen=role is NEWCOMER,
         )
         urls = self._urls[:]
         self.rng.shuffle(urls)
@@ -155,14 +163,31 @@ class World:
         for publisher in self.publishers:
             publisher.start(users)
 
-    async def newcomer(self, rng: Random, *, alerts: int, role: Role = NEWCOMER) -> None:
+    async def newcomer(self, rng: Random, *, alerts: int) -> None:
         """Raise alerts, one upon another, for a user never seen, who connects meanwhile."""
         self._newcomers += 1
-        late = self._add(role, self._newcomers)
+        late = self._add(NEWCOMER, self._newcomers)
         asyncio.get_running_loop().call_later(rng.uniform(0, 1.0), lambda: self._live(late))
         publisher = rng.choice(self.publishers)
         for _ in range(alerts):
             await publisher.publish(late.device.user)
+
+    async def flapper(self, rng: Random, *, alerts: int) -> None:
+        """Raise alerts for somebody whose connection does not last, as many as can be open.
+
+        Once they were welcomed: before, it would be a user never seen.
+        """
+        self._newcomers += 1
+        device = self._add(FLAPPER, self._newcomers)
+        self._live(device)
+        publisher = rng.choice(self.publishers)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(FLAPPING_S):
+                await device.connected.wait()
+                for _ in range(alerts):
+                    await publisher.publish(device.device.user)
+                    while self.book.open_of(device.device.user) >= OPEN_AT_MOST:
+                        await asyncio.sleep(0.01)
 
     async def settle(self, mark: int, *, deadline_s: float) -> None:
         """Publish no more, have everybody stay, and wait until all is handled, or the deadline."""
