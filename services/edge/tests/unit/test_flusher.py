@@ -7,6 +7,7 @@ from tapewire.edge.session import Phase
 
 class Wire:
     compressed = False
+    keeps_window = False
 
     def __init__(self):
         self.written = []

@@ -7,7 +7,14 @@ from websockets.extensions.permessage_deflate import PerMessageDeflate
 from websockets.frames import Frame, Opcode
 from websockets.streams import StreamReader
 
-from tapewire.edge.frames import DEFLATE_MIN_BYTES, Message, deflate, ping
+from tapewire.edge.frames import (
+    DEFLATE_MIN_BYTES,
+    WINDOW_BITS,
+    Joined,
+    Message,
+    deflate,
+    ping,
+)
 from tapewire.edge.limits import Bucket, Handshakes
 from tapewire.edge.wheel import Wheel
 
@@ -15,14 +22,20 @@ from tapewire.edge.wheel import Wheel
 def parse(data, *, compressed=False):
     """What the `websockets` library reads."""
     extensions = [PerMessageDeflate(True, True, 15, 15)] if compressed else []
+    return next(parse_all(data, extensions))
+
+
+def parse_all(data, extensions):
     reader = StreamReader()
     reader.feed_data(data)
-    parser = Frame.parse(reader.read_exact, mask=False, extensions=extensions)
-    try:
-        next(parser)
-    except StopIteration as done:
-        return done.value
-    raise AssertionError("incomplete frame")
+    while reader.buffer:
+        parser = Frame.parse(reader.read_exact, mask=False, extensions=extensions)
+        try:
+            next(parser)
+        except StopIteration as done:
+            yield done.value
+            continue
+        raise AssertionError("incomplete frame")
 
 
 @given(st.integers(0, 70_000))
@@ -38,6 +51,25 @@ def test_compressed_frames_are_read_back(body):
     assert bytes(parse(message.deflated, compressed=True).data) == body
     inflated = zlib.decompressobj(-15).decompress(deflate(body) + b"\x00\x00\xff\xff")
     assert inflated == body
+
+
+@given(st.lists(st.lists(st.binary(max_size=2000), min_size=1, max_size=8), max_size=5))
+def test_writes_in_a_row_are_read_by_a_client_that_keeps_its_window(writes):
+    keeps_window = PerMessageDeflate(False, True, WINDOW_BITS, 15)
+    for bodies in writes:
+        joined = Joined([Message(body) for body in bodies])
+        data = Message(b"alone " * 100).deflated + joined.deflated(in_a_row=True)
+        read = [bytes(frame.data) for frame in parse_all(data, [keeps_window])]
+        assert read == [b"alone " * 100, *bodies]
+
+
+def test_messages_too_short_alone_are_compressed_in_a_row():
+    bodies = [b'{"type":"market_data","symbol":"S%d","last":%d.25}' % (n, n) for n in range(20)]
+    assert all(len(body) < DEFLATE_MIN_BYTES for body in bodies)
+    joined = Joined([Message(body) for body in bodies])
+    assert joined.deflated(in_a_row=False) == joined.plain
+    assert len(joined.deflated(in_a_row=True)) < len(joined.plain) / 2
+    assert joined.deflated(in_a_row=True) is joined.deflated(in_a_row=True)
 
 
 def test_short_or_incompressible_messages_stay_plain():

@@ -30,6 +30,11 @@ class Wire(Protocol):
         """Whether deflated frames may be sent."""
         ...
 
+    @property
+    def keeps_window(self) -> bool:
+        """Whether they may refer to those before them."""
+        ...
+
     def write(self, frames: bytes) -> None:
         """Write whole frames."""
 
@@ -135,6 +140,7 @@ class Connection:
         "compressed",
         "hides",
         "id",
+        "keeps_window",
         "last_seen",
         "on_proof",
         "opened_at",
@@ -170,6 +176,7 @@ class Connection:
         self.plans: dict[str, Plan] = {}
         self.topics: frozenset[str] = frozenset()
         self.compressed = wire.compressed
+        self.keeps_window = wire.keeps_window
         self.last_seen = self.opened_at = now
         self.timers: dict[str, Timer] = {}
         self.close_code: int | None = None
@@ -278,7 +285,11 @@ class Connection:
             connection.quick = True
             if connection._flusher.shared:
                 connection._flusher.spread()
-            outbound.ready.append(frames.deflated if connection.compressed else plain)
+            outbound.ready.append(
+                frames.deflated(in_a_row=connection.keeps_window)
+                if connection.compressed
+                else plain
+            )
             if not connection._due:
                 connection._due = True
                 connection._flusher.add(connection)
@@ -298,9 +309,9 @@ class Connection:
     ) -> None:
         """Write messages of class live to each at once; no frames of their own are due."""
         frames = Joined([message for _, message in messages])
-        plain = frames.plain
+        plain, count = frames.plain, len(messages)
         others: list[Connection] = []
-        written = deflated = 0
+        written = 0
         tally = None
         for connection in connections:
             if not connection.quick:
@@ -308,8 +319,10 @@ class Connection:
                 continue
             try:
                 if connection.compressed:
-                    connection._write(frames.deflated)
-                    deflated += 1
+                    data = frames.deflated(in_a_row=connection.keeps_window)
+                    connection._write(data)
+                    connection._tally.bytes += len(data)
+                    connection._tally.live += count
                 else:
                     connection._write(plain)
                     written += 1
@@ -318,10 +331,8 @@ class Connection:
                 connection.quick = False
             tally = connection._tally
         if tally is not None:
-            tally.live += (written + deflated) * len(messages)
+            tally.live += written * count
             tally.bytes += written * len(plain)
-            if deflated:
-                tally.bytes += deflated * len(frames.deflated)
         if others:
             Connection.tell_live(others, messages)
 

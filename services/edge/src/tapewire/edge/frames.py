@@ -1,13 +1,17 @@
 """Server frames of RFC 6455, built once per message and written to many connections.
 
 A server's frames are not masked (§5.1), so one message is the same bytes for every connection with
-the same compression. Compression is permessage-deflate (RFC 7692) without context takeover: each
-message stands alone, so its deflated frame too is the same for everyone who negotiated it.
+the same compression. Compression is permessage-deflate (RFC 7692), in two ways that are the same
+bytes for everyone who negotiated them, and keep nothing of a connection (ADR 16):
+
+* *alone*: each message for itself, for clients that want no context takeover;
+* *in a row*: messages that are written together refer back to those before them in that write,
+  and no further. A client that keeps its window, as it does unless it says otherwise, reads both.
 """
 
 import struct
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 TEXT: Final = 0x1
@@ -15,7 +19,7 @@ PING: Final = 0x9
 _FIN: Final = 0x80
 _RSV1: Final = 0x40  # RFC 7692 §6: the message is compressed
 
-DEFLATE_MIN_BYTES: Final = 256  # below it deflate saves less than a packet's header
+DEFLATE_MIN_BYTES: Final = 256  # of a write; below it deflate saves less than a packet's header
 # 4 KB of window: what uvicorn and most servers use; every client with a window at least this
 # large can inflate our frames, whatever it negotiated above it.
 WINDOW_BITS: Final = 12
@@ -40,28 +44,45 @@ def ping(payload: bytes) -> bytes:
 
 def deflate(payload: bytes) -> bytes:
     """Return ``payload`` compressed as one message of permessage-deflate."""
-    # A fresh compressor each time is what "no context takeover" means.
+    return deflate_in_a_row((payload,))[0]
+
+
+def deflate_in_a_row(payloads: Iterable[bytes]) -> list[bytes]:
+    """Return each of ``payloads`` compressed, with those before it as its window."""
+    # A fresh compressor refers to nothing that was sent before.
     compressor = zlib.compressobj(6, zlib.DEFLATED, -WINDOW_BITS, 5)
-    data = compressor.compress(payload) + compressor.flush(zlib.Z_SYNC_FLUSH)
-    return data.removesuffix(_EMPTY_BLOCK)
+    return [
+        (compressor.compress(payload) + compressor.flush(zlib.Z_SYNC_FLUSH)).removesuffix(
+            _EMPTY_BLOCK
+        )
+        for payload in payloads
+    ]
 
 
 class Joined:
     """Several messages as one write, joined at most once for each kind of connection."""
 
-    __slots__ = ("_deflated", "_messages", "plain")
+    __slots__ = ("_alone", "_in_a_row", "_messages", "plain")
 
     def __init__(self, messages: "Sequence[Message]") -> None:
         self._messages = messages
-        self._deflated: bytes | None = None
+        self._alone: bytes | None = None
+        self._in_a_row: bytes | None = None
         self.plain = b"".join([message.plain for message in messages])
 
-    @property
-    def deflated(self) -> bytes:
-        """The frames for connections with compression."""
-        if self._deflated is None:
-            self._deflated = b"".join([message.deflated for message in self._messages])
-        return self._deflated
+    def deflated(self, *, in_a_row: bool) -> bytes:
+        """Return the frames for connections with compression.
+
+        Those ``in_a_row`` are one write, with no other compressed message inside.
+        """
+        if in_a_row and len(self._messages) > 1 and len(self.plain) >= DEFLATE_MIN_BYTES:
+            if self._in_a_row is None:
+                row = deflate_in_a_row(message.body for message in self._messages)
+                self._in_a_row = b"".join([frame(TEXT, data, compressed=True) for data in row])
+            return self._in_a_row
+        if self._alone is None:
+            self._alone = b"".join([message.deflated for message in self._messages])
+        return self._alone
 
 
 class Message:

@@ -21,6 +21,7 @@ class HttpWire:
     """
 
     compressed = False
+    keeps_window = False
     transport: Transport
 
     def __init__(self) -> None:

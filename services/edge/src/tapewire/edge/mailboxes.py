@@ -87,6 +87,9 @@ class Mailboxes:
         self._seats: dict[Connection, Seat] = {}
         self._users: dict[str, set[Connection]] = {}
         self._clients: dict[tuple[str, str], Connection] = {}
+        self._unproved: dict[str, tuple[Binding, ...]] = {}
+        """Trays that were there already, and what they should be bound to."""
+        self._rebinding: asyncio.Task[None] | None = None
         self._overdue = Overdue(
             lines=lines,
             holdings=holdings,
@@ -292,7 +295,9 @@ class Mailboxes:
         seat.recent = line
         if client is None and not line.was_absent:
             # Bound again each time: an edge may have died between declaring and binding it.
-            self._tasks.spawn(self._rebind(queue.name, queue.bindings), "rebind")
+            self._unproved[queue.name] = queue.bindings
+            if self._rebinding is None or self._rebinding.done():
+                self._rebinding = self._tasks.spawn(self._rebind(), "rebind")
         return line
 
     async def _without_tray(self, connection: Connection) -> None:
@@ -336,11 +341,15 @@ class Mailboxes:
         except BROKER_FAULTS as error:
             log.info("not renewed: %s", error)  # tried again tomorrow, of thirty days
 
-    async def _rebind(self, name: str, bindings: tuple[Binding, ...]) -> None:
-        try:
-            await self._admins[Kind.RECENT].bind(name, bindings)
-        except BROKER_FAULTS as error:
-            log.info("not bound again: %s", error)
+    async def _rebind(self) -> None:
+        """Bind one tray after the other: after a restart nobody waits behind that for a welcome."""
+        while self._unproved:
+            name = next(iter(self._unproved))
+            bindings = self._unproved.pop(name)
+            try:
+                await self._admins[Kind.RECENT].bind(name, bindings)
+            except BROKER_FAULTS as error:
+                log.info("not bound again: %s", error)
 
     async def _complete(self, connection: Connection, recent: Line) -> None:
         """Record a device that is new, or whose record is missing; its tray is bound by then."""

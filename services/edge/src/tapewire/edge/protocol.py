@@ -13,12 +13,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from uvicorn.config import Config
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from uvicorn.server import ServerState
+from websockets.extensions.base import Extension
 from websockets.extensions.permessage_deflate import (
     PerMessageDeflate,
     ServerPerMessageDeflateFactory,
@@ -26,11 +27,13 @@ from websockets.extensions.permessage_deflate import (
 from websockets.frames import Frame
 from websockets.http11 import Request
 from websockets.server import ServerProtocol
+from websockets.typing import ExtensionParameter
 
 from tapewire.edge.frames import WINDOW_BITS
 from tapewire.edge.outbound import HIGH_WATER, LOW_WATER
 
 EXTENSION = "tapewire.socket"
+NO_TAKEOVER = "server_no_context_takeover"
 CLOSE_DEADLINE_S = 5.0  # for the peer's close frame; then the transport is cut, whatever it holds
 
 _quiet = logging.getLogger("tapewire.edge.handshake")
@@ -110,6 +113,28 @@ class Writable:
             await self._event.wait()
 
 
+class Negotiation(ServerPerMessageDeflateFactory):
+    """Agrees on permessage-deflate; the server keeps no window, whatever is agreed (ADR 16)."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            server_no_context_takeover=True,
+            client_no_context_takeover=True,
+            server_max_window_bits=WINDOW_BITS,
+        )
+        self.keeps_window = False  # the client: it did not ask us to stand each message alone
+
+    def process_request_params(
+        self, params: Sequence[ExtensionParameter], accepted_extensions: Sequence[Extension]
+    ) -> tuple[list[ExtensionParameter], PerMessageDeflate]:
+        """Answer an offer."""
+        answer, extension = super().process_request_params(params, accepted_extensions)
+        self.keeps_window = all(name != NO_TAKEOVER for name, _ in params)
+        if self.keeps_window:
+            answer = [(name, value) for name, value in answer if name != NO_TAKEOVER]
+        return answer, extension
+
+
 class Socket(WebSocketsSansIOProtocol):
     """One WebSocket, with its transport in the application's hands."""
 
@@ -126,18 +151,11 @@ class Socket(WebSocketsSansIOProtocol):
         self.writable = Writable()  # type: ignore[assignment]
         self.close_timeout = CLOSE_DEADLINE_S
         self.listener: Listener | None = None
-        extensions = []
-        if config.ws_per_message_deflate:
-            extensions.append(
-                ServerPerMessageDeflateFactory(
-                    server_no_context_takeover=True,
-                    client_no_context_takeover=True,
-                    server_max_window_bits=WINDOW_BITS,
-                    client_max_window_bits=None,
-                )
-            )
+        self._negotiation = Negotiation()
         self.conn = ServerProtocol(
-            extensions=extensions, max_size=config.ws_max_size, logger=_quiet
+            extensions=[self._negotiation] if config.ws_per_message_deflate else [],
+            max_size=config.ws_max_size,
+            logger=_quiet,
         )
 
     @property
@@ -148,6 +166,11 @@ class Socket(WebSocketsSansIOProtocol):
             and extension.local_max_window_bits >= WINDOW_BITS
             for extension in self.conn.extensions
         )
+
+    @property
+    def keeps_window(self) -> bool:
+        """Whether a compressed message may refer to those written with it."""
+        return self._negotiation.keeps_window
 
     @property
     def writable_now(self) -> bool:

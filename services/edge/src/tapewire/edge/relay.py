@@ -20,14 +20,13 @@ reach, the holder says how far it was.
 import asyncio
 import json
 import logging
-from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Any, Final, NamedTuple
 
 from aiormq import spec
-from aiormq.abc import AbstractChannel, DeliveredMessage
+from aiormq.abc import DeliveredMessage
 
-from tapewire.broker import CONNECTION_ERRORS, BrokerError, Link
+from tapewire.broker import CONNECTION_ERRORS, BrokerError, Link, Outgoing, Tap
 from tapewire.broker.topology import RELAY, Binding
 from tapewire.edge.effects import Parcel
 from tapewire.edge.frames import Message
@@ -116,8 +115,8 @@ class Relays:
         self._link = link
         self._node = node
         self._tasks = tasks
-        self._due: deque[tuple[str, bytes, dict[str, Any], str]] = deque()
-        self._channel: AbstractChannel | None = None
+        self._due: list[Outgoing] = []
+        self._tap: Tap | None = None
         self._flushing: asyncio.Task[None] | None = None
         self._was_open = False
         self.on_back: Callable[[], None] | None = None
@@ -196,27 +195,19 @@ class Relays:
         if len(self._due) >= WAITING:
             return
         headers |= {"node": self._node, "trays": ",".join(trays)}
-        self._due.append((f"{user}.{word}", body, headers, type_))
+        properties = spec.Basic.Properties(delivery_mode=1, message_type=type_, headers=headers)
+        self._due.append(Outgoing(RELAY, f"{user}.{word}", body, properties))
         if self._flushing is None or self._flushing.done():
             self._flushing = self._tasks.spawn(self._flush(), "relays")
 
     async def _flush(self) -> None:
         try:
-            if self._channel is None or self._channel.is_closed:
-                self._channel = None
-                self._channel = await self._link.channel(timeout_s=5.0)
+            if self._tap is None or self._tap.is_closed:
+                self._tap = None
+                self._tap = await self._link.tap(timeout_s=5.0)
                 self._was_open = True
-            while self._due:
-                key, body, headers, type_ = self._due.popleft()
-                await self._channel.basic_publish(
-                    body,
-                    exchange=RELAY,
-                    routing_key=key,
-                    properties=spec.Basic.Properties(
-                        delivery_mode=1, message_type=type_, headers=headers
-                    ),
-                    wait=False,  # pyright: ignore[reportCallIssue] - aiormq's, not its abc's
-                )
+            due, self._due = self._due, []
+            self._tap.publish(due)
         except (*CONNECTION_ERRORS, BrokerError) as error:
             log.info("%d relays dropped: %s", len(self._due), error)
             self._due.clear()
