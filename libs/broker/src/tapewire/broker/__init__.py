@@ -14,6 +14,7 @@ from tapewire.broker.errors import (
     Unroutable,
 )
 from tapewire.broker.link import CONNECTION_ERRORS, Link, Role, unless_closed
+from tapewire.broker.pipe import Outgoing
 from tapewire.broker.publisher import Message, Publisher
 from tapewire.broker.rpc import Caller, responder
 from tapewire.broker.wire import OnDelivery, Tap
@@ -33,6 +34,7 @@ __all__ = [
     "NotConfirmed",
     "NotConnected",
     "OnDelivery",
+    "Outgoing",
     "Publisher",
     "Role",
     "Settlement",

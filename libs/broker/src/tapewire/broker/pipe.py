@@ -109,11 +109,11 @@ class Pipe:
             if future.done():
                 continue
             try:
-                framed = _framed(channel, message)
+                frames = framed(channel, message)
             except Exception as error:  # what cannot be framed was not written: no tag is used
                 future.set_exception(error)
                 continue
-            data += framed
+            data += frames
             channel.delivery_tag += 1
             channel.confirmations[channel.delivery_tag] = future
             if message.mandatory and message.properties.message_id is not None:
@@ -151,7 +151,8 @@ def _reject(channel: Channel, closed: asyncio.Future[Any]) -> None:
             future.set_exception(error)
 
 
-def _framed(channel: Channel, message: Outgoing) -> bytes:
+def framed(channel: Channel, message: Outgoing) -> bytes:
+    """Return the frames of one message."""
     number, body = channel.number, message.body
     header = ContentHeader(body_size=len(body), properties=message.properties)
     size = channel.max_content_size

@@ -31,6 +31,8 @@ from pamqp.header import ContentHeader
 from pamqp.heartbeat import Heartbeat
 from yarl import URL
 
+from tapewire.broker.pipe import Outgoing, framed
+
 log = logging.getLogger(__name__)
 
 OnDelivery: TypeAlias = Callable[[DeliveredMessage], object]
@@ -116,6 +118,11 @@ class Tap:
     def ack(self, tag: int, *, multiple: bool = False) -> None:
         """Acknowledge one delivery, or all up to it. Nothing happens once it is closed."""
         self.send((spec.Basic.Ack(delivery_tag=tag, multiple=multiple),))
+
+    def publish(self, messages: Iterable[Outgoing]) -> None:
+        """Publish in one piece, without confirms. Nothing happens once the channel is closed."""
+        if not self.is_closed:
+            self._wire.write(b"".join([framed(self.channel, one) for one in messages]))
 
     async def consume(
         self,
