@@ -27,7 +27,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def _browser() -> AsyncIterator[Browser]:
+async def the_browser() -> AsyncIterator[Browser]:
     path = chromium.find()
     missing = "there is no Chromium" if path is None else None if AXE.exists() else "npm ci"
     if missing or path is None:
@@ -39,13 +39,13 @@ async def _browser() -> AsyncIterator[Browser]:
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def new_desk(_browser: Browser, fleet: Fleet, user: str) -> AsyncIterator[NewDesk]:
+async def new_desk(the_browser: Browser, fleet: Fleet, user: str) -> AsyncIterator[NewDesk]:
     """Opens the dashboard on a new device, or in another tab of `beside`; signed in."""
     contexts = []
 
     async def new(*, beside: Desk | None = None, sign_in: bool = True, **options) -> Desk:
         if beside is None:
-            context = await _browser.new_context(**({"viewport": WIDE} | options))
+            context = await the_browser.new_context(**({"viewport": WIDE} | options))
             contexts.append(context)
         else:
             context = beside.context

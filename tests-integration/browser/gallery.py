@@ -18,7 +18,7 @@ from playwright.async_api import Browser, Locator, Page, expect
 
 from browser import chromium
 from browser.desk import PATIENCE_MS, ROOT, Desk
-from browser.story import Story
+from browser.story import SESSIONS, Story
 
 SHOTS = ROOT / "docs" / "screenshots"
 WIDE = {"width": 1440, "height": 900}
@@ -46,10 +46,17 @@ class Gallery:
         self._browser = browser
 
     @asynccontextmanager
-    async def visitor(self, user: str = USER, *, theme: str = "dark", size: dict = WIDE):
+    async def visitor(
+        self,
+        user: str = USER,
+        *,
+        theme: str = "dark",
+        palette: str = "classic",
+        size: dict = WIDE,
+    ):
         """A device of its own, before its first page."""
         context = await self._browser.new_context(viewport=size, reduced_motion="reduce")
-        looks = json.dumps({"theme": theme, "palette": "classic"})
+        looks = json.dumps({"theme": theme, "palette": palette})
         await context.add_init_script(
             f"localStorage.getItem('tapewire.appearance') ?? "
             f"localStorage.setItem('tapewire.appearance', {json.dumps(looks)})"
@@ -84,7 +91,9 @@ async def shoot(of: Page | Locator, name: str, **options) -> None:
     picture = taken.convert("RGB")
     picture.save(path, optimize=True)
     if path.stat().st_size > MAX_BYTES:
-        picture.quantize(256, dither=Image.Dither.NONE).save(path, optimize=True)
+        # Not by the median: it would lose the few dots of green and red for shades of grey.
+        few = picture.quantize(256, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
+        few.save(path, optimize=True)
     size = path.stat().st_size
     print(f"{path.relative_to(ROOT)}  {size // 1000} kB", flush=True)
     if size > MAX_BYTES:
@@ -114,6 +123,12 @@ async def desk_dark(gallery: Gallery) -> None:
 async def desk_light(gallery: Gallery) -> None:
     async with gallery.at_the_desk(theme="light") as desk:
         await shoot(desk.page, "desk-light")
+
+
+@scene
+async def palette(gallery: Gallery) -> None:
+    async with gallery.at_the_desk(palette="blue-orange") as desk:
+        await shoot(desk.page, "palette")
 
 
 @scene
@@ -226,7 +241,7 @@ async def toast(gallery: Gallery) -> None:
 
 @scene
 async def critical_alert(gallery: Gallery) -> None:
-    """The last: what it raises stays."""
+    """Near the end: what it raises stays."""
     async with gallery.at_the_desk() as desk:
         await gallery.story.alert("critical")
         await desk.until_dialog_listens()
@@ -240,6 +255,25 @@ async def critical_alert(gallery: Gallery) -> None:
         await desk.until_dialog_listens()
         await desk.button("Later").click()
         await shoot(desk.page, "banner")
+        for number in range(12):
+            await gallery.story.alert("critical", sessionId=list(SESSIONS)[number % 2])
+        await gallery.story.alert("critical", alertType="correlation", message="SPY and QQQ")
+        await expect(desk.dialog).to_contain_text("and 14 more", timeout=PATIENCE_MS)
+        await desk.until_dialog_listens()
+        await shoot(desk.page, "many-alerts")
+        await desk.button("Acknowledge all 15").click()
+        await expect(desk.banner).to_be_hidden(timeout=PATIENCE_MS)
+
+
+@scene
+async def stop_ordered(gallery: Gallery) -> None:
+    """The last: nothing of the story trades any more."""
+    async with gallery.at_the_desk() as desk:
+        await desk.button("STOP").click()
+        await desk.button("Stop 2 sessions").click()
+        await expect(desk.banner).to_contain_text("2 emergencies", timeout=PATIENCE_MS)
+        await shoot(desk.page, "stop-ordered")
+        await desk.button("Done").click()
 
 
 async def main(only: list[str]) -> None:

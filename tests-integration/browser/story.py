@@ -16,6 +16,7 @@ SESSIONS = {
     "momentum-17": {"algorithmId": "momentum-1", "symbols": ["SPY", "QQQ"], "lossLimit": 1500},
     "meanrev-04": {"algorithmId": "mean-reversion-2", "symbols": ["NVDA"], "lossLimit": 1000},
 }
+TRADES = {"momentum-17": (41, 78), "meanrev-04": (18, 44), "overnight-02": (9, 66)}  # and score
 GOALS = {"momentum-17": 842.1, "meanrev-04": -687.4}  # where the P&L stands when the page opens
 
 DECISIONS = (
@@ -137,7 +138,10 @@ class Story:
     def _status(self, name: str, pnl: float, at: datetime) -> Message:
         limit = SESSIONS.get(name, {"lossLimit": 500})["lossLimit"]
         told = status(self._user, round(pnl, 2), sessionId=name)
+        trades, score = TRADES[name]
         told["data"] |= {
+            "totalTrades": trades,
+            "performanceScore": score,
             "lossLimitUtilization": round(max(0.0, -pnl / limit * 100), 1),
             "timeElapsed": 60 * MINUTES + 5000,
             "equity": round(50_000 + pnl, 2),

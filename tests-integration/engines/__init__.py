@@ -6,6 +6,8 @@
 | `containers` | RabbitMQ 4 | PostgreSQL 17 | images built here, `docker-compose.yml`, HAProxy |
 """
 
+from pathlib import Path
+
 from engines.fleet import EngineAbsent, Fleet
 
 ENGINES = ("process", "containers")
@@ -18,9 +20,15 @@ def absence(engine: str) -> str | None:
     return _module(engine).absence()
 
 
-def start(engine: str, directory) -> Fleet:
-    """Start a fleet of two edges and wait until all of it is ready; the caller closes it."""
-    return _module(engine).start(directory)
+def start(engine: str, directory: Path, *, replay: Path | None = None) -> Fleet:
+    """Start a fleet of two edges and wait until all of it is ready; the caller closes it.
+
+    Args:
+        engine: one of `ENGINES`.
+        directory: for what it keeps.
+        replay: recorded prices that the market plays instead of simulated ones.
+    """
+    return _module(engine).start(directory, replay)
 
 
 def _module(engine: str):

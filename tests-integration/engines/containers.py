@@ -41,12 +41,12 @@ def absence() -> str | None:
     return None
 
 
-def start(directory: Path) -> Fleet:
+def start(directory: Path, replay: Path | None = None) -> Fleet:
     """Build the images, start the fleet, and wait until all of it is ready."""
     if reason := absence():
         raise EngineAbsent(reason)
     _remove_orphans()
-    fleet = ContainerFleet(directory)
+    fleet = ContainerFleet(directory, replay)
     try:
         fleet.up()
     except BaseException:
@@ -62,7 +62,7 @@ def _remove_orphans() -> None:
         containers = engine.containers.list(True, filters={"label": label})
         projects = {container.labels[label] for container in containers}
     for project in projects:
-        found = re.fullmatch(rf"{PROJECT}-(\d+)", project)
+        found = re.fullmatch(rf"{PROJECT}-(\d+)(-replay)?", project)
         if found and not psutil.pid_exists(int(found[1])):
             command = ["docker", "compose", "-p", project, "down", "--volumes", "--timeout", "1"]
             subprocess.run(command, capture_output=True, check=True, cwd=tempfile.gettempdir())
@@ -73,7 +73,7 @@ class ContainerFleet(Fleet):
 
     engine = "containers"
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, replay: Path | None = None) -> None:
         from testcontainers.compose import DockerCompose
 
         front, amqp, *ports = take(2 + len(SERVICES))
@@ -82,13 +82,12 @@ class ContainerFleet(Fleet):
         self._passwords: dict[str, str] = {}
         self._engine = docker.from_env()
         self.front = f"http://127.0.0.1:{front}"
-        self.project = f"{PROJECT}-{os.getpid()}"
+        self.project = f"{PROJECT}-{os.getpid()}" + ("-replay" if replay else "")
         override = directory / "compose.override.yml"
-        override.write_text(json.dumps(self._override()))  # JSON is YAML
+        override.write_text(json.dumps(self._override(replay)))  # JSON is YAML
         variables = directory / "compose.env"
-        variables.write_text(
-            f"TAPEWIRE_PORT={front}\nTAPEWIRE_AMQP_PORT={amqp}\nTAPEWIRE_VERSION=test\n"
-        )
+        told = f"TAPEWIRE_PORT={front}\nTAPEWIRE_AMQP_PORT={amqp}\nTAPEWIRE_VERSION=test\n"
+        variables.write_text(told + (f"TAPEWIRE_PRICES={replay.parent}\n" if replay else ""))
         self._compose = DockerCompose(
             ROOT,
             ["docker-compose.yml", str(override)],
@@ -97,11 +96,17 @@ class ContainerFleet(Fleet):
             env_file=str(variables),
         )
 
-    def _override(self) -> dict:
-        services = {
+    def _override(self, replay: Path | None) -> dict:
+        services: dict = {
             name: {"ports": [f"127.0.0.1:{port}:8080"], "environment": SETTINGS}
             for name, port in self._ports.items()
         }
+        if replay:  # as `tapewire up --engine compose --replay` says it
+            services["market"]["environment"] = SETTINGS | {
+                "TAPEWIRE_MARKET_FEEDS": "producers,replay",
+                "TAPEWIRE_MARKET_REPLAY_FILE": f"/prices/{replay.name}",
+                "TAPEWIRE_MARKET_REPLAY_SPEED": os.environ.get("TAPEWIRE_MARKET_REPLAY_SPEED", "1"),
+            }
         return {"name": self.project, "services": services | {"trader": {"profiles": ["demo"]}}}
 
     def up(self) -> None:

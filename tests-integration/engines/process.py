@@ -24,11 +24,13 @@ def absence() -> str | None:
     return None if Installation.find() else "rabbitmq-server is not installed"
 
 
-def start(directory: Path) -> Fleet:
+def start(directory: Path, replay: Path | None = None) -> Fleet:
     """Start the fleet in `directory`; it ends with this process at the latest."""
     if reason := absence():
         raise EngineAbsent(reason)
-    options = Options(directory / "run", edges=len(EDGES), demo=False, watch=os.getpid())
+    options = Options(
+        directory / "run", edges=len(EDGES), demo=False, watch=os.getpid(), replay=replay
+    )
     with _environment(SETTINGS):
         for _ in launch.start(options):
             pass

@@ -166,7 +166,7 @@ const AlertRow = memo(function AlertRow({
             Acknowledge
           </Button>
         ) : isRead ? (
-          <span className="inline-flex items-center gap-1 text-xs">
+          <span className="inline-flex h-6 items-center gap-1 align-middle text-xs">
             {ack === "acknowledged" && <Check className="size-3.5" />}
             {ack === "acknowledged" ? "Acknowledged" : "Read"}
           </span>

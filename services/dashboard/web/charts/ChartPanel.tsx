@@ -30,12 +30,15 @@ export function ChartPanel({
   symbol,
   decisions: all,
   isLoading,
+  isCut,
   onSymbol,
 }: {
   session: Session | null;
   symbol: string | null;
   decisions: readonly AlgorithmDecision[];
   isLoading: boolean;
+  /** Whether P&L of before could not be had. */
+  isCut: boolean;
   onSymbol: (symbol: string) => void;
 }) {
   const { config, tokens } = useDesk();
@@ -60,11 +63,12 @@ export function ChartPanel({
     () => all.filter(({ sessionId, marketData }) => sessionId === session?.sessionId && marketData?.symbol === symbol),
     [all, session?.sessionId, symbol],
   );
+  const missing = [isCut ? "P&L" : null, bars.isError ? "prices" : null].filter(Boolean).join(" and ");
   const options = symbol !== null && !symbols.includes(symbol) ? [symbol, ...symbols] : symbols;
   return (
     <Panel
       title={session ? `P&L ${session.sessionId}` : "P&L"}
-      note={isStale && session ? <span className="text-warning">not current</span> : bars.isError ? "prices of before are not available" : undefined}
+      note={isStale && session ? <span className="text-warning">not current</span> : missing ? `${missing} of before not available` : undefined}
       className="min-h-72 flex-1 lg:min-h-56"
       actions={
         options.length > 0 && (
@@ -85,21 +89,21 @@ export function ChartPanel({
     >
       {session === null && symbol === null ? (
         isLoading ? (
-          <Skeleton rows={1} height="h-32" />
+          <Skeleton rows={1} height="flex-1" />
         ) : (
           <Empty title="Nothing to draw yet">P&L and price appear with the first session, or choose a symbol below.</Empty>
         )
       ) : (
-        <Suspense fallback={<Skeleton rows={1} height="h-full" />}>
+        <Suspense fallback={<Skeleton rows={1} height="flex-1" />}>
           <DeskChart
-          key={`${session?.sessionId} ${symbol} ${theme} ${palette}`}
-          sessionId={sessionId}
-          lossLimit={session?.lossLimit}
-          symbol={symbol}
-          recorded={bars.data}
-          prices={prices}
-          decisions={decisions}
-        />
+            key={`${session?.sessionId} ${symbol} ${theme} ${palette}`}
+            sessionId={sessionId}
+            lossLimit={session?.lossLimit}
+            symbol={symbol}
+            recorded={bars.data}
+            prices={prices}
+            decisions={decisions}
+          />
         </Suspense>
       )}
     </Panel>

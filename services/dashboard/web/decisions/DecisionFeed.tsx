@@ -12,7 +12,16 @@ const ACTIONS: Record<AlgorithmDecision["decision"], { label: string; look: stri
   close_position: { label: "Close", look: "bg-warning/8 text-warning" },
 };
 
-export function DecisionFeed({ decisions: all, isLoading }: { decisions: readonly AlgorithmDecision[]; isLoading: boolean }) {
+export function DecisionFeed({
+  decisions: all,
+  isLoading,
+  isCut,
+}: {
+  decisions: readonly AlgorithmDecision[];
+  isLoading: boolean;
+  /** Whether those of before could not be had. */
+  isCut: boolean;
+}) {
   const [tradesOnly, setTradesOnly] = useState(false);
   const decisions = all.filter(({ decision }) => !tradesOnly || decision !== "hold").slice(0, SHOWN);
   const isOne = new Set(decisions.map(({ algorithmId, sessionId }) => `${algorithmId} ${sessionId}`)).size < 2;
@@ -35,7 +44,9 @@ export function DecisionFeed({ decisions: all, isLoading }: { decisions: readonl
         isLoading ? (
           <Skeleton rows={4} height="h-12" />
         ) : (
-        <Empty title="No decisions yet">What the algorithms decide, and why, appears here as it happens.</Empty>
+          <Empty title={isCut ? "History is not available" : "No decisions yet"}>
+            What the algorithms decide, and why, appears here as it happens.
+          </Empty>
         )
       ) : (
         <ol className="relative min-h-0 flex-1 overflow-y-auto" tabIndex={0} aria-label="Decisions, newest first">

@@ -10,6 +10,7 @@ import { useAppearance } from "../app/appearance.ts";
 import { ChartPanel } from "../charts/ChartPanel.tsx";
 import { DecisionFeed } from "../decisions/DecisionFeed.tsx";
 import { QuotePanel } from "../quotes/QuotePanel.tsx";
+import { useSymbols } from "../quotes/useSymbols.ts";
 import { SessionList } from "../sessions/SessionList.tsx";
 import { useSessions } from "../sessions/useSessions.ts";
 import { Boundary } from "../ui/Boundary.tsx";
@@ -27,13 +28,14 @@ const TOAST = {
 
 export function Layout() {
   const { theme } = useAppearance();
-  const { sessions, isLoading, error } = useSessions();
+  const { sessions, isKnown, isLoading, error } = useSessions();
   const decisions = useAlgorithmDecisions();
   const [chosen, setChosen] = useState<string | null>(null);
   const [symbol, setSymbol] = useState<string | null>(null);
   useToasts();
   const selected = sessions.find(({ sessionId }) => sessionId === chosen) ?? sessions[0] ?? null;
-  const charted = symbol ?? selected?.symbols?.[0] ?? null;
+  const { symbols } = useSymbols(sessions);
+  const charted = symbol ?? selected?.symbols?.[0] ?? (selected && isKnown ? symbols[0] : null) ?? null;
   return (
     <div className="flex min-h-dvh flex-col lg:h-dvh">
       <TopBar sessions={sessions} />
@@ -53,14 +55,14 @@ export function Layout() {
         </Boundary>
         <div className="flex min-h-0 min-w-0 flex-col gap-1.5">
           <Boundary name="The chart" className="flex-1">
-            <ChartPanel session={selected} symbol={charted} decisions={decisions} isLoading={isLoading} onSymbol={setSymbol} />
+            <ChartPanel session={selected} symbol={charted} decisions={decisions} isLoading={isLoading} isCut={error !== null} onSymbol={setSymbol} />
           </Boundary>
           <Boundary name="Quotes">
             <QuotePanel sessions={sessions} charted={charted} onSelect={setSymbol} />
           </Boundary>
         </div>
         <Boundary name="Decisions">
-          <DecisionFeed decisions={decisions} isLoading={isLoading} />
+          <DecisionFeed decisions={decisions} isLoading={isLoading} isCut={error !== null} />
         </Boundary>
         <Boundary name="Alerts and notifications" className="md:col-span-full">
           <AlertPanel />

@@ -6,6 +6,8 @@ import { useMemo } from "react";
 import { useDesk } from "../app/desk.ts";
 import { requestJson } from "../app/http.ts";
 
+const FIRST_MS = 5000; // the first tick may be yet to come
+const LATER_MS = 30_000; // and so may a symbol: a market that opens later
 const SHOWN = 24; // rows; more than this is a scanner's work, not a watch list's
 
 export function useSymbols(sessions: readonly Session[]): { symbols: readonly string[]; isLoading: boolean } {
@@ -16,7 +18,7 @@ export function useSymbols(sessions: readonly Session[]): { symbols: readonly st
       const quotes = await requestJson<{ symbol: string }[]>(tokens, "GET", `${config.market}/v1/quotes`);
       return quotes.map(({ symbol }) => symbol);
     },
-    refetchInterval: (query) => (query.state.data?.length ? false : 5000), // the first tick may be yet to come
+    refetchInterval: (query) => (query.state.data?.length ? LATER_MS : FIRST_MS),
   });
   const traded = sessions.flatMap(({ symbols }) => symbols ?? []).join();
   const symbols = useMemo(

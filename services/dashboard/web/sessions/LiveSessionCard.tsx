@@ -41,7 +41,7 @@ export const LiveSessionCard = memo(function LiveSessionCard({
     >
       <span className="flex items-center gap-2">
         <span className="text-strong truncate font-semibold">{sessionId}</span>
-        <span className={`ml-auto flex items-center gap-1 text-xs font-medium ${look}`}>
+        <span className={`ml-auto flex items-center gap-1 text-xs font-medium ${stale ? "text-muted" : look}`}>
           <span aria-hidden="true" className="size-1.5 rounded-full bg-current" />
           {label}
         </span>

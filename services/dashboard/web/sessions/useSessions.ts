@@ -67,5 +67,5 @@ export function useSessions() {
   }, [client, queries]);
 
   const sessions = useMemo(() => merged(told ?? [], live), [told, live]);
-  return { sessions, isLoading: isPending && live.length === 0, error };
+  return { sessions, isKnown: !isPending, isLoading: isPending && live.length === 0, error };
 }

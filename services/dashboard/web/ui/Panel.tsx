@@ -36,7 +36,7 @@ export function Empty({ title, children }: { title: string; children?: ReactNode
   return (
     <div className="flex flex-1 flex-col items-center justify-center gap-1 px-6 py-6 text-center">
       <p className="text-text font-medium">{title}</p>
-      {children && <p className="text-muted max-w-sm text-xs leading-relaxed">{children}</p>}
+      {children && <p className="text-muted max-w-sm text-xs leading-relaxed text-balance">{children}</p>}
     </div>
   );
 }
@@ -44,9 +44,9 @@ export function Empty({ title, children }: { title: string; children?: ReactNode
 /** Grey bars where rows will be. */
 export function Skeleton({ rows, height = "h-5" }: { rows: number; height?: string }) {
   return (
-    <div role="status" aria-label="Loading" className="flex flex-col gap-2 p-3">
+    <div role="status" aria-label="Loading" className="flex flex-1 flex-col gap-2 overflow-hidden p-3">
       {Array.from({ length: rows }, (_, row) => (
-        <div key={row} className={`bg-raised animate-pulse rounded ${height}`} />
+        <div key={row} className={`bg-raised shrink-0 animate-pulse rounded ${height}`} />
       ))}
     </div>
   );
