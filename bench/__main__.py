@@ -28,6 +28,7 @@ def main() -> int:
     parser.add_argument("--runs", type=int, help="of each measurement")
     parser.add_argument("--seconds", type=float, help="of each run")
     parser.add_argument("--connections", type=int, help="of a fan-out")
+    parser.add_argument("--peers", help="of a fan-out, comma-separated parts of names; else all")
     parser.add_argument("--keep", action="store_true", help="write bench/results (quick: not)")
     asked = parser.parse_args()
     if asked.list:
@@ -45,6 +46,8 @@ def main() -> int:
             if (value := getattr(asked, name)) is not None
         }
     )
+    if asked.peers:
+        options = options._replace(peers=tuple(asked.peers.split(",")))
     benchmark = "quick" if asked.quick else "full"
     wanted = asked.only.split(",") if asked.only else None
     chosen = [
@@ -59,7 +62,7 @@ def main() -> int:
     every: list[Figure] = []
     began = time.monotonic()
     for one in chosen:
-        print(f"… {one.name}", file=sys.stderr, flush=True)
+        print(f"{time.monotonic() - began:5.0f} s  {one.name}", file=sys.stderr, flush=True)
         try:
             figures = asyncio.run(one.run(options))
         except Exception as error:  # the others are still worth measuring
@@ -67,7 +70,7 @@ def main() -> int:
             every.append(Figure(one.name, "", missing=f"{type(error).__name__}: {error}"))
             continue
         every += figures
-        if asked.keep or not asked.quick:
+        if asked.keep or not (asked.quick or asked.peers):
             report.keep(one.name, figures, described)
     report.show(f"Tapewire benchmarks, {time.monotonic() - began:.0f} s", every, described)
     return 0

@@ -5,6 +5,7 @@ from typing import Final
 from bench.scenarios.alerts import ALERTS
 from bench.scenarios.ceiling import CEILING
 from bench.scenarios.compression import COMPRESSION
+from bench.scenarios.consume import CONSUME
 from bench.scenarios.fan_out import FAN_OUT, FAN_OUT_QUICK, MARKET
 from bench.scenarios.growth import GROWTH
 from bench.scenarios.ingest import INGEST
@@ -16,5 +17,5 @@ from bench.scenarios.slow import SLOW
 
 ALL: Final[tuple[Scenario, ...]] = (
     *(CEILING, FAN_OUT_QUICK, MARKET, FAN_OUT, LATENCY, HANDSHAKES, RETURNING, STORMS),
-    *(MEMORY, ALERTS, INGEST, COMPRESSION, SLOW, GROWTH),
+    *(MEMORY, ALERTS, INGEST, CONSUME, COMPRESSION, SLOW, GROWTH),
 )

@@ -14,12 +14,14 @@ class Options(NamedTuple):
         seconds: of one run.
         connections: of a fan-out.
         quick: leave out what takes long.
+        peers: parts of the names of those that a fan-out is measured with; none: all.
     """
 
     runs: int = 5
-    seconds: float = 4.0
+    seconds: float = 2.0
     connections: int = 1000
     quick: bool = False
+    peers: tuple[str, ...] = ()
 
 
 class Scenario(NamedTuple):
