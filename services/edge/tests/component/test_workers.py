@@ -11,6 +11,11 @@ import psutil
 
 from .conftest import SECRET, Edge, ended, free_port
 
+# A parent and its workers import the application, two seconds of CPU for each, before anything can
+# be seen of them; on two cores where other tests do the same that has taken a minute.
+STARTED_WITHIN_S = 150.0
+ENDED_WITHIN_S = 60.0
+
 
 async def workers_of(world, count):
     port = free_port()
@@ -41,7 +46,7 @@ async def until_there_are(world, edge, count):
                 return len(found) == count
             return False
 
-        await world.until_async(all_there, timeout_s=60.0)
+        await world.until_async(all_there, timeout_s=STARTED_WITHIN_S)
 
 
 async def test_workers_serve_one_port_and_come_back_and_drain(world):
@@ -57,13 +62,15 @@ async def test_workers_serve_one_port_and_come_back_and_drain(world):
     assert min(held) > 5, "the kernel gave every connection to one worker"
 
     processes[0].send_signal(signal.SIGKILL)
-    await world.until(lambda: len(psutil.Process(parent.pid).children()) == 2, timeout_s=60.0)
+    await world.until(
+        lambda: len(psutil.Process(parent.pid).children()) == 2, timeout_s=STARTED_WITHIN_S
+    )
     await until_there_are(world, edge, 2)
     late = await world.client(edge, "user-late")
 
     parent.send_signal(signal.SIGTERM)
-    assert await late.closed() == 4000
-    assert await asyncio.wait_for(parent.wait(), 30) == 0
+    assert await late.closed(timeout_s=ENDED_WITHIN_S) == 4000
+    assert await asyncio.wait_for(parent.wait(), ENDED_WITHIN_S) == 0
 
 
 async def test_a_parent_that_is_killed_takes_its_workers_along(world):
@@ -72,7 +79,7 @@ async def test_a_parent_that_is_killed_takes_its_workers_along(world):
     processes = psutil.Process(parent.pid).children()
     parent.kill()
     await parent.wait()
-    await world.until(lambda: not any(p.is_running() and p.status() != "zombie" for p in processes))
+    await world.until(lambda: not any(map(_runs, processes)), timeout_s=ENDED_WITHIN_S)
 
 
 async def test_settings_that_are_wrong_end_all_workers(world):
@@ -87,4 +94,11 @@ async def test_settings_that_are_wrong_end_all_workers(world):
         *(sys.executable, "-m", "tapewire.edge", "--workers", "2"), env=environment
     )
     world.stack.push_async_callback(ended, parent)
-    assert await asyncio.wait_for(parent.wait(), 60) == 3
+    assert await asyncio.wait_for(parent.wait(), STARTED_WITHIN_S) == 3
+
+
+def _runs(process):
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:  # it went between the two questions
+        return False
