@@ -158,6 +158,16 @@ class Crowd:
         await self._command("send", data=_text(data))
         await self._answer("sent")
 
+    async def follow(self, port: int, *, host: str = "127.0.0.1") -> None:
+        """Have every connection that a server drains opened anew at ``port``, at once."""
+        await self._command("follow", host=host, port=port)
+        await self._answer("follows")
+
+    async def followed(self) -> list[float]:
+        """Return, sorted, how many seconds each took that was opened anew."""
+        await self._command("followed")
+        return sorted((await self._answer("followed"))["followed"])
+
     async def close(self) -> None:
         """Cut every connection."""
         await self._command("close")

@@ -78,6 +78,13 @@ async def server(
 @contextmanager
 def broker(plugins: Sequence[str] = (), extra: str = "") -> Generator[Node]:
     """Run a private RabbitMQ node on the clients' core, on an empty directory."""
+    with running_broker(plugins, extra) as running:
+        yield running.node
+
+
+@contextmanager
+def running_broker(plugins: Sequence[str] = (), extra: str = "") -> Generator[RunningNode]:
+    """Run a broker that can be stopped and started again."""
     directory = Path(tempfile.mkdtemp(prefix="tapewire-bench-"))
     node = Node.create(directory)
     if plugins or extra:
@@ -86,7 +93,7 @@ def broker(plugins: Sequence[str] = (), extra: str = "") -> Generator[Node]:
     try:
         with pinned(CLIENT_CORE):
             running.start()
-        yield node
+        yield running
     finally:
         running.kill()
         shutil.rmtree(directory, ignore_errors=True)

@@ -26,6 +26,7 @@ STAMP: Final = 17  # the mark and 16 digits
 ALERT: Final = re.compile(rb'"id":"([^"]{1,64})"[^{}]*?"ack":true')
 BUFFER: Final = 1 << 20
 SIGN_OF_LIFE_S: Final = 12.0
+DRAINED: Final = b"\x0f\xa0draining"  # a close frame's 4000 and reason
 PONG: Final = b"\x8a\x80\x00\x00\x00\x00"
 
 
@@ -67,6 +68,8 @@ class Swarm:
         self.latency = False
         self.acking = False
         self.heard: dict[int, list[int]] = {}
+        self.follow = False
+        self.followed: list[float] = []
         self.buffer = bytearray(BUFFER)
         self.view = memoryview(self.buffer)
         self.inbox = b""
@@ -80,6 +83,8 @@ class Swarm:
             "close": self.on_close,
             "send": self.on_send,
             "heard": self.on_heard,
+            "follow": self.on_follow,
+            "followed": self.on_followed,
         }
 
     def say(self, **answer: Any) -> None:
@@ -156,6 +161,17 @@ class Swarm:
             client.socket.send(data)
         self.say(sent=len(self.clients))
 
+    def on_follow(self, asked: dict[str, Any]) -> None:
+        """From now on, open each connection anew that a server drains, at once, there."""
+        self.follow, self.address = True, (asked["host"], asked["port"])
+        self.in_flight = 1 << 20
+        self.followed = []
+        self.say(follows=True)
+
+    def on_followed(self, _: dict[str, Any]) -> None:
+        """Answer with how long each took that was opened anew."""
+        self.say(followed=self.followed)
+
     def on_close(self, _: dict[str, Any]) -> None:
         """Cut every connection."""
         for client in [*self.clients.values(), *self.opening.values()]:
@@ -177,7 +193,7 @@ class Swarm:
             opened.connect_ex(self.address)
             self.opening[opened.fileno()] = client
             self.epoll.register(opened.fileno(), select.EPOLLOUT | select.EPOLLIN)
-        if not self.waiting and not self.opening:
+        if not self.waiting and not self.opening and not self.follow:
             self.say(
                 opened=len(self.times),
                 failed=self.failed,
@@ -214,6 +230,8 @@ class Swarm:
         del self.opening[fd]
         self.clients[fd] = client
         self.times.append(client.opened)
+        if self.follow:
+            self.followed.append(client.opened[-1])
         rest, client.carry = client.carry, b""
         if self.acking and rest:
             self.acknowledge(client, rest)
@@ -228,7 +246,11 @@ class Swarm:
             self.more()
         else:
             del self.clients[fd]
-            self.lost += 1
+            if self.follow:
+                self.waiting.append(client.script)
+                self.more()
+            else:
+                self.lost += 1
 
     # Counting
 
@@ -240,7 +262,7 @@ class Swarm:
             return
         except OSError:
             size = 0
-        if not size:
+        if not size or (self.follow and self.buffer.find(DRAINED, 0, size) >= 0):
             self.drop(fd, client)
             return
         found = self.buffer.count(MARK, 0, size)

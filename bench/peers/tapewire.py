@@ -38,9 +38,12 @@ class Edge:
 
     name = "Tapewire edge"
 
-    def __init__(self, amqp: str, pid: int, port: int, channels: Sequence[str]) -> None:
+    def __init__(
+        self, amqp: str, process: asyncio.subprocess.Process, port: int, channels: Sequence[str]
+    ) -> None:
         self.amqp = amqp
-        self.pid = pid
+        self.process = process
+        self.pid = process.pid
         self.port = port
         self.channels = list(channels)
         self._link = Link(amqp, Role.PUBLISH, name="bench")
@@ -130,7 +133,7 @@ async def edge(
     async with service("edge", amqp, *arguments, cores=cores, **env) as (process, port):
         if workers > 1:
             await _all_there(port, workers)
-        hub = Edge(amqp, process.pid, port, channels)
+        hub = Edge(amqp, process, port, channels)
         await hub.start()
         try:
             yield hub

@@ -11,9 +11,10 @@ from bench.scenarios.growth import GROWTH
 from bench.scenarios.ingest import INGEST
 from bench.scenarios.latency import LATENCY
 from bench.scenarios.memory import MEMORY
-from bench.scenarios.opening import HANDSHAKES, RETURNING, STORMS
+from bench.scenarios.opening import HANDSHAKES, RETURNING
 from bench.scenarios.scenario import Scenario
 from bench.scenarios.slow import SLOW
+from bench.scenarios.storms import STORMS
 
 ALL: Final[tuple[Scenario, ...]] = (
     *(CEILING, FAN_OUT_QUICK, MARKET, FAN_OUT, LATENCY, HANDSHAKES, RETURNING, STORMS),

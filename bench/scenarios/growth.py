@@ -3,6 +3,7 @@
 import asyncio
 import os
 import statistics
+import sys
 from typing import Any, Final
 
 import psutil
@@ -11,10 +12,14 @@ from bench.crowd import Crowd
 from bench.figures import Figure
 from bench.machine import CORES, resident_bytes
 from bench.peers import tapewire
-from bench.pump import Pumped, pump
+from bench.peers.peer import Hub
+from bench.pump import pump
 from bench.scenarios.scenario import Options, Scenario
 
-CONNECTIONS: Final = (100, 300, 1000, 3000, 10_000)
+CONNECTIONS: Final = (100, 1000, 3000, 10_000)
+RUNS: Final = 2
+SECONDS: Final = 1.5
+WINDOW: Final = 4  # batches under way
 SYMBOLS: Final = (1, 5, 20, 100)
 USERS: Final = (100, 500, 2000, 5000)
 
@@ -43,13 +48,18 @@ async def connections(options: Options) -> list[Figure]:
     five: dict[int, float] = {}
     memory: dict[int, float] = {}
     for count in CONNECTIONS:
+        print(f"  {count} connections", file=sys.stderr, flush=True)
         async with tapewire.broadcasting() as hub, Crowd() as crowd:
             empty = resident_bytes(hub.pid)
             await crowd.open(hub.port, hub.scripts(count))
             await asyncio.sleep(1.0)
             memory[count] = (resident_bytes(hub.pid) - empty) / 2**20
-            one[count] = _middle(await pump(crowd, hub, 1, runs=3, seconds=options.seconds / 2))
-            five[count] = _middle(await pump(crowd, hub, 5, runs=3, seconds=options.seconds / 2))
+            one[count] = _middle(
+                await pump(crowd, hub, 1, runs=RUNS, seconds=SECONDS, window=WINDOW)
+            )
+            five[count] = _middle(
+                await pump(crowd, hub, 5, runs=RUNS, seconds=SECONDS, window=WINDOW)
+            )
     return [
         row("growth, connections: one at a time", "deliveries/s", one),
         row("growth, connections: batches of 5", "deliveries/s", five),
@@ -66,9 +76,7 @@ async def symbols(options: Options) -> list[Figure]:
         async with tapewire.edge([f"market:{n}" for n in names], **limit) as hub, Crowd() as crowd:
             await crowd.open(hub.port, hub.scripts(options.connections))
             hub.publish = lambda messages, hub=hub, names=names: hub.bundle(names)  # type: ignore[method-assign]
-            rates[count] = _middle(
-                await pump(crowd, hub, count, runs=3, seconds=options.seconds / 2)
-            )
+            rates[count] = await _rate(crowd, hub, count)
     return [row("growth, symbols of a bundle", "deliveries/s", rates)]
 
 
@@ -87,6 +95,7 @@ async def users(options: Options) -> list[Figure]:
         empty_broker = beam.memory_info().rss
         before = 0
         for count in USERS:
+            print(f"  {count} users", file=sys.stderr, flush=True)
             scripts = [tapewire.script(f"g-{n}", []) for n in range(before, count)]
             opened = await crowd.open(hub.port, scripts, in_flight=64, deadline_s=300)
             await asyncio.sleep(1.0)
@@ -109,11 +118,14 @@ async def workers(options: Options) -> list[Figure]:
         cores = CORES[:1] if count == 1 else CORES
         async with tapewire.edge(channels, workers=count, cores=cores) as hub, Crowd() as crowd:
             await crowd.open(hub.port, hub.scripts(options.connections))
-            rates[count] = _middle(await pump(crowd, hub, 5, runs=3, seconds=options.seconds / 2))
+            rates[count] = _middle(
+                await pump(crowd, hub, 5, runs=RUNS, seconds=SECONDS, window=WINDOW)
+            )
     return [row("growth, workers, batches of 5", "deliveries/s", rates, cores=os.cpu_count())]
 
 
-def _middle(runs: list[Pumped]) -> float:
+async def _rate(crowd: Crowd, hub: Hub, batch: int) -> float:
+    runs = await pump(crowd, hub, batch, runs=RUNS, seconds=SECONDS, window=WINDOW)
     return statistics.median(run.per_s for run in runs)
 
 

@@ -1,4 +1,4 @@
-"""Opening connections: handshakes, returning users with their mailboxes, and storms.
+"""Opening connections: handshakes, and returning users with their mailboxes.
 
 A connection opens with a verified JWT. "Handshake alone": its user is connected already, so that
 nothing is asked of the broker. "Returning": the user's inbox and recent tray exist and nobody is
@@ -6,7 +6,6 @@ attached to them, which is what every user finds after a restart.
 """
 
 import asyncio
-import time
 from typing import Final
 
 from bench.crowd import Crowd, Opened
@@ -18,7 +17,6 @@ from bench.servers import broker, vhost
 
 IN_FLIGHT: Final = 64  # handshakes under way at once, below what a listening socket queues
 USERS: Final = 200
-STORM: Final = 5000
 
 
 def p99_ms(opened: Opened) -> float:
@@ -82,33 +80,5 @@ async def returning(options: Options) -> list[Figure]:
     ]
 
 
-async def storm(options: Options) -> list[Figure]:
-    """Have 5000 returning users come at once to an edge that was just started."""
-    users = 500 if options.quick else STORM
-    took: list[float] = []
-    dropped = 0
-    runs = min(options.runs, 3)
-    scripts = [tapewire.script(f"r-{n}", []) for n in range(users)]
-    with broker() as node:
-        amqp = vhost(node)
-        async with tapewire.edge([], amqp) as hub, Crowd() as crowd:
-            await crowd.open(hub.port, scripts, deadline_s=300)
-        for _ in range(runs):
-            async with tapewire.edge([], amqp) as hub, Crowd() as others, Crowd() as crowd:
-                # Those who are there already must not notice.
-                await others.open(hub.port, [tapewire.script("there", [])] * 20)
-                await others.reset()
-                began = time.perf_counter()
-                opened = await crowd.open(hub.port, scripts, in_flight=users)
-                took.append(time.perf_counter() - began)
-                dropped += opened.failed + (await others.tell()).lost
-    name = f"storm: {users} returning users at once after a restart, to the last welcome"
-    return [
-        Figure(name, "s", tuple(took), at_most(8.0)),
-        Figure("storm: connections refused or dropped", "", (float(dropped),), at_most(0)),
-    ]
-
-
 HANDSHAKES: Final = Scenario("handshakes", "full", handshakes)
 RETURNING: Final = Scenario("returning", "full", returning)
-STORMS: Final = Scenario("storm", "full", storm)
