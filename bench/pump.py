@@ -18,6 +18,7 @@ WINDOWS: Final = (2, 4, 8, 16)
 BUSY: Final = 0.95  # of a core: the server has no time left
 WARM_UP_S: Final = 0.5
 PROBE_S: Final = 1.0
+SETTLED_WITHIN_S: Final = 10.0
 
 
 class Pumped(NamedTuple):
@@ -110,10 +111,13 @@ async def _pump(crowd: Crowd, hub: Hub, batch: int) -> None:
 
 
 async def _settled(crowd: Crowd) -> Told:
-    """Return what was counted once nothing more comes."""
+    """Return what was counted once nothing more comes, and everybody has the same; or at last."""
     told = await crowd.tell()
+    loop = asyncio.get_running_loop()
+    until = loop.time() + SETTLED_WITHIN_S
     while True:
         await asyncio.sleep(0.2)
-        if (now := await crowd.tell()).total == told.total:
+        now = await crowd.tell()
+        if now.total == told.total and (now.least == now.most or loop.time() > until):
             return now
         told = now

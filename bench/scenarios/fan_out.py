@@ -75,7 +75,7 @@ async def quick(options: Options) -> list[Figure]:
     """Measure the edge and the plain broadcast, and the ratio between them."""
     figures: dict[str, Figure] = {}
     for peer in (PEERS[0], PEERS[2]):
-        figures |= {f.name: f for f in await measure(peer.name, peer.start, (1, 5), options)}
+        figures |= {f.name: f for f in await measure(peer.name, peer.start, (1, 5), options, 4)}
     found = list(figures.values())
     for batch, least in ((1, 2.0), (5, 5.0)):
         ours, theirs = figures.get(named(US, batch)), figures.get(named("Starlette", batch))
@@ -89,8 +89,9 @@ async def measure(
     start: Callable[[], AbstractAsyncContextManager[Hub]],
     batches: Sequence[int],
     options: Options,
+    window: int | None = None,
 ) -> list[Figure]:
-    """Return a figure for each batch size."""
+    """Return a figure for each batch size; with so many batches under way, or what saturates."""
     found: list[Figure] = []
     goals: dict[int, Goal] = {1: at_least(100_000)} if name == US else {}
     try:
@@ -100,7 +101,12 @@ async def measure(
                 raise NotHere(f"{opened.failed} connections failed")
             await asyncio.sleep(0.5)
             for batch in batches:
-                runs = await pump(crowd, hub, batch, runs=options.runs, seconds=options.seconds)
+                runs = await pump(
+                    *(crowd, hub, batch),
+                    runs=options.runs,
+                    seconds=options.seconds,
+                    window=window,
+                )
                 found.append(figure(named(name, batch), runs, goals.get(batch)))
     except (NotHere, RuntimeError, TimeoutError, OSError) as error:
         left = [batch for batch in batches if named(name, batch) not in {f.name for f in found}]

@@ -54,12 +54,8 @@ async def connections(options: Options) -> list[Figure]:
             await crowd.open(hub.port, hub.scripts(count))
             await asyncio.sleep(1.0)
             memory[count] = (resident_bytes(hub.pid) - empty) / 2**20
-            one[count] = _middle(
-                await pump(crowd, hub, 1, runs=RUNS, seconds=SECONDS, window=WINDOW)
-            )
-            five[count] = _middle(
-                await pump(crowd, hub, 5, runs=RUNS, seconds=SECONDS, window=WINDOW)
-            )
+            one[count] = await _rate(crowd, hub, 1)
+            five[count] = await _rate(crowd, hub, 5)
     return [
         row("growth, connections: one at a time", "deliveries/s", one),
         row("growth, connections: batches of 5", "deliveries/s", five),
@@ -118,9 +114,7 @@ async def workers(options: Options) -> list[Figure]:
         cores = CORES[:1] if count == 1 else CORES
         async with tapewire.edge(channels, workers=count, cores=cores) as hub, Crowd() as crowd:
             await crowd.open(hub.port, hub.scripts(options.connections))
-            rates[count] = _middle(
-                await pump(crowd, hub, 5, runs=RUNS, seconds=SECONDS, window=WINDOW)
-            )
+            rates[count] = await _rate(crowd, hub, 5)
     return [row("growth, workers, batches of 5", "deliveries/s", rates, cores=os.cpu_count())]
 
 
