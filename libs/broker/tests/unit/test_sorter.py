@@ -111,6 +111,24 @@ async def test_refusal_fails_all_that_was_asked_and_reaches_aiormq():
         tap.ask(spec.Basic.Qos())
 
 
+async def test_what_still_comes_on_an_abandoned_channel_does_not_reach_aiormq():
+    sorter, written = Sorter(), Written()
+    tap = sorter.taps[1] = Tap(written, Channel(1))
+    tap._consumers["ours"] = lambda _: None
+    asked = tap.ask_all([spec.Basic.Qos(prefetch_count=1)] * 20)
+    first, *rest = delivered(1, 1, b"body")
+    sorter.feed_data(first)
+    tap.abandon()
+    closed = amqp.marshal(spec.Channel.CloseOk(), 1)
+    answers = [amqp.marshal(spec.Basic.QosOk(), 1)] * 20
+    sorter.feed_data(b"".join([*rest, *answers, closed]))
+    for answer in asked:
+        with pytest.raises(ChannelInvalidStateError):
+            await answer
+    assert everything(sorter) == closed
+    assert written.data.endswith(amqp.marshal(spec.Channel.Close(200, "", 0, 0), 1))
+
+
 async def test_aiormq_hears_that_the_broker_is_alive_when_all_frames_are_taken(monkeypatch):
     sorter = Sorter()
     tap = sorter.taps[1] = Tap(Written(), Channel(1))

@@ -162,14 +162,16 @@ class Tap:
             self.end(ChannelInvalidStateError("abandoned"))
 
     def end(self, error: BaseException | None = None) -> None:
-        """Nothing more comes: fail what was asked."""
+        """Fail what was asked. What still comes of it is taken all the same.
+
+        aiormq keeps ten frames of a channel that nobody waits for, and then reads no further.
+        """
         self.is_closed = True
         asked, self._asked = self._asked, deque()
         for future in asked:
             if not future.done():
                 future.set_exception(error or ChannelInvalidStateError(f"{self.channel!r} closed"))
                 future.exception()  # whoever asked may not wait for it
-        self._content = None
 
     def take(self, kind: int, payload: bytes) -> bool:
         """Take a frame of this channel; False when it is aiormq's."""
@@ -177,9 +179,9 @@ class Tap:
             method = payload[:4]
             if method == _DELIVER:
                 return self._begin(payload)
-            if method in _ANSWERS and self._asked:
-                future = self._asked.popleft()
-                if not future.done():
+            if method in _ANSWERS and (self._asked or self.is_closed):
+                future = self._asked.popleft() if self._asked else None
+                if future is not None and not future.done():
                     future.set_result(_method(payload))
                 return True
             if method == _CHANNEL_CLOSE:
