@@ -94,7 +94,7 @@ async def start() -> AsyncGenerator[Centrifugo]:
         "client": {
             "allow_anonymous_connect_without_token": True,
             "allowed_origins": ["*"],
-            "ping_interval": "60s",
+            "ping_interval": "3600s",
         },
         "channel": {
             "without_namespace": {

@@ -1,8 +1,10 @@
 from tapewire.contracts.frames import CloseCode, Heartbeat
-from tapewire.edge.connection import Connection, Flusher, Tally
+from tapewire.edge.connection import Connection
+from tapewire.edge.flusher import Flusher, share
 from tapewire.edge.frames import TEXT, Message, frame
 from tapewire.edge.limits import Limits
 from tapewire.edge.session import Phase
+from tapewire.edge.wire import Tally
 
 
 class Wire:
@@ -61,7 +63,7 @@ def test_quotes_of_one_turn_are_one_write_to_all_who_hear_the_same():
     (alice, to_alice), (bob, to_bob) = turn.connection(), turn.connection(quick=False)
     both, again, one = {alice: None, bob: None}, {bob: None, alice: None}, {alice: None}
     for hearers, symbol in ((both, "A"), (one, "B"), (again, "C")):
-        Connection.share(hearers, symbol, quote(symbol))
+        share(hearers, symbol, quote(symbol))
     assert to_alice.written == []
     turn.end()
     assert to_alice.written == [frames("A", "C"), frames("B")]
@@ -75,9 +77,9 @@ def test_a_frame_of_its_own_keeps_its_place_among_quotes():
     alice, to_alice = turn.connection()
     bob, to_bob = turn.connection()
     everyone = {alice: None, bob: None}
-    Connection.share(everyone, "A", quote("A"))
+    share(everyone, "A", quote("A"))
     alice.say(Heartbeat())
-    Connection.share(everyone, "B", quote("B"))
+    share(everyone, "B", quote("B"))
     turn.end()
     own = frame(TEXT, b'{"type":"heartbeat"}')
     assert b"".join(to_alice.written) == frames("A") + own + frames("B")
@@ -89,7 +91,7 @@ def test_a_connection_that_lags_keeps_the_newest_of_each_symbol():
     alice, to_alice = turn.connection()
     alice.on_pause()
     for symbol in ("A", "B", "A"):
-        Connection.share({alice: None}, symbol, quote(symbol))
+        share({alice: None}, symbol, quote(symbol))
         turn.end()
     assert to_alice.written == []
     alice.on_resume()
@@ -101,9 +103,9 @@ def test_a_connection_that_lags_keeps_the_newest_of_each_symbol():
 def test_what_was_due_goes_before_a_close_and_nothing_after_it():
     turn = Turn()
     alice, to_alice = turn.connection()
-    Connection.share({alice: None}, "A", quote("A"))
+    share({alice: None}, "A", quote("A"))
     alice.close(CloseCode.DRAINING)
     turn.end()
-    Connection.share({alice: None}, "B", quote("B"))
+    share({alice: None}, "B", quote("B"))
     turn.end()
     assert to_alice.written == [frames("A"), CloseCode.DRAINING]

@@ -15,7 +15,6 @@ from tapewire.edge.audience import Audience
 from tapewire.edge.clock import Clock
 from tapewire.edge.commands import Commands
 from tapewire.edge.conduct import Conduct
-from tapewire.edge.connection import Tally
 from tapewire.edge.dispatch import Dispatch
 from tapewire.edge.effects import Kind
 from tapewire.edge.fallback import Fallbacks
@@ -36,6 +35,7 @@ from tapewire.edge.snapshots import Snapshots
 from tapewire.edge.subscribing import Subscribing
 from tapewire.edge.subscriptions import Subscriptions
 from tapewire.edge.tasks import Tasks
+from tapewire.edge.wire import Tally
 from tapewire.edge.wishes import Wishes
 from tapewire.edge.workers import SIBLINGS, WORKER
 from tapewire.service import create_app

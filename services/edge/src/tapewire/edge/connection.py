@@ -1,118 +1,26 @@
 """One client connection, as everything but ASGI sees it."""
 
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Final, Protocol, TypeAlias
+from collections.abc import Callable, Iterable
+from typing import Final
 
 from tapewire.auth import Claims
 from tapewire.contracts import escape, new_id
 from tapewire.contracts.frames import Acked, CloseCode, Frame, encode_frame
 from tapewire.edge.channels import Plan, topics_of
 from tapewire.edge.effects import Kind, Parcel
-from tapewire.edge.frames import TEXT, Joined, Message, frame, ping
+from tapewire.edge.flusher import LIVE, Flusher, tell_live
+from tapewire.edge.frames import TEXT, Message, frame, ping
 from tapewire.edge.limits import Limits
 from tapewire.edge.outbound import Outbound
 from tapewire.edge.preferences import Hides
 from tapewire.edge.session import Phase, Session, Step
 from tapewire.edge.wheel import Timer
+from tapewire.edge.wire import Tally, Wire
 
 log = logging.getLogger(__name__)
 
 HEARTBEAT: Final = frame(TEXT, b'{"type":"heartbeat"}')
-LIVE: Final = Phase.LIVE  # an enum's member costs a tenth of a microsecond to look up
-
-
-class Wire(Protocol):
-    """The socket under a connection (``protocol.Socket``)."""
-
-    @property
-    def compressed(self) -> bool:
-        """Whether deflated frames may be sent."""
-        ...
-
-    @property
-    def keeps_window(self) -> bool:
-        """Whether they may refer to those before them."""
-        ...
-
-    def write(self, frames: bytes) -> None:
-        """Write whole frames."""
-
-    @property
-    def straight(self) -> Callable[[bytes], object]:
-        """What writes frames without looking; for a wire that is open and reads."""
-        ...
-
-    def hang_up(self, code: int, reason: str) -> None:
-        """Send a close frame and end."""
-
-
-class Tally:
-    """What this process wrote, counted without a metric's cost per message."""
-
-    __slots__ = ("bytes", "closed", "conflated", "critical", "dropped", "live", "recent")
-
-    def __init__(self) -> None:
-        self.live = self.recent = self.critical = self.bytes = self.conflated = self.dropped = 0
-        self.closed: dict[int, int] = {}
-
-
-Shared: TypeAlias = "tuple[Mapping[Connection, None], list[tuple[str, Message]]]"
-"""Messages of class live with their keys, and who hears them."""
-
-SAME_TRIED: Final = 4  # audiences; beyond it comparing would cost more than joining saves
-
-
-class Flusher:
-    """Writes what connections have due, once per turn of the loop.
-
-    What many hear is kept once for all of them until then, and written in one walk over them: to
-    visit a thousand connections costs more than what is done there, since none is in the cache.
-    Once a connection has a frame of its own in a turn, all goes by its own queue, in order.
-    """
-
-    def __init__(self, call_soon: Callable[[Callable[[], None]], object]) -> None:
-        self._call_soon = call_soon
-        self._due: list[Connection] = []
-        self.shared: list[Shared] = []
-
-    def add(self, connection: "Connection") -> None:
-        """Have ``connection`` flushed at the end of this turn."""
-        if not self._due:
-            self._call_soon(self._flush)
-        self._due.append(connection)
-
-    def spread(self) -> None:
-        """Put what is shared into its hearers' own queues, before a frame that comes after it."""
-        shared, self.shared = self.shared, []
-        for hearers, messages in shared:
-            Connection.tell_live(hearers, messages)
-
-    def share(self, hearers: "Mapping[Connection, None]", key: str, message: Message) -> None:
-        """Write a message of class live to all ``hearers`` at the end of this turn."""
-        if self._due:
-            Connection.tell_live(hearers, ((key, message),))
-            return
-        if not self.shared:
-            self._call_soon(self._flush)
-        # Most people watch the same lists. Comparing two audiences is a fraction of a walk over
-        # one of them, and what is heard together is joined once.
-        for known, messages in self.shared[-SAME_TRIED:]:
-            if len(known) == len(hearers) and known == hearers:
-                messages.append((key, message))
-                return
-        self.shared.append((hearers, [(key, message)]))
-
-    def _flush(self) -> None:
-        shared, self.shared = self.shared, []
-        for hearers, messages in shared:
-            Connection.write_shared(hearers, messages)
-        due, self._due = self._due, []
-        for connection in due:
-            try:
-                connection.flush()
-            except Exception:  # one socket's fault must not keep the others waiting
-                log.exception("flush failed")
 
 
 class Connection:
@@ -123,32 +31,32 @@ class Connection:
 
     __slots__ = (
         "__weakref__",
-        "_due",
-        "_flusher",
         "_number",
         "_on_close",
-        "_outbound",
         "_pinged",
         "_proved",
-        "_tally",
         "_wire",
-        "_write",
         "address",
         "claims",
         "client_id",
         "close_code",
         "compressed",
+        "due",
+        "flusher",
         "hides",
         "id",
         "keeps_window",
         "last_seen",
         "on_proof",
         "opened_at",
+        "outbound",
         "own_inbox",
         "plans",
         "quick",
         "resume",
         "session",
+        "straight",
+        "tally",
         "timers",
         "topics",
         "word",
@@ -186,11 +94,11 @@ class Connection:
         # straight to the transport.
         self.quick = False
         self._wire = wire
-        self._write = wire.straight
-        self._flusher = flusher
-        self._tally = tally
-        self._outbound = Outbound()
-        self._due = False
+        self.straight = wire.straight
+        self.flusher = flusher
+        self.tally = tally
+        self.outbound = Outbound()
+        self.due = False
         self._number = 0  # of the newest recent message written
         self._pinged = 0  # the newest number that a ping asked about
         self._proved = 0  # the newest number that a pong answered for
@@ -246,7 +154,7 @@ class Connection:
         """Write a message of a tray; ``number`` is what a pong must prove."""
         data = message.deflated if self.compressed else message.plain
         if kind is Kind.INBOX:
-            self._tally.critical += 1
+            self.tally.critical += 1
             self._must(data)
             return
         self._write_recent(data)
@@ -255,86 +163,7 @@ class Connection:
 
     def live_message(self, key: str, message: Message) -> None:
         """Write a message of class live, or keep the newest of its key."""
-        self.tell_live((self,), ((key, message),))
-
-    @staticmethod
-    def tell_live(
-        connections: "Iterable[Connection]", messages: Sequence[tuple[str, Message]]
-    ) -> None:
-        """Write messages of class live, with their keys, to each; or keep the newest of a key.
-
-        Most of what an edge does is this loop, so it is one: calls would cost more than what they
-        do. It closes nobody, so ``connections`` may be an audience itself.
-        """
-        frames = Joined([message for _, message in messages])
-        plain = frames.plain
-        told = 0
-        tally = None
-        for connection in connections:
-            if connection.session.phase is not LIVE:
-                continue
-            told += 1
-            tally = connection._tally
-            outbound = connection._outbound
-            if outbound.lagging:
-                before = outbound.conflated
-                for key, message in messages:
-                    outbound.live(key, message.frame(compressed=connection.compressed))
-                tally.conflated += outbound.conflated - before
-                continue
-            connection.quick = True
-            if connection._flusher.shared:
-                connection._flusher.spread()
-            outbound.ready.append(
-                frames.deflated(in_a_row=connection.keeps_window)
-                if connection.compressed
-                else plain
-            )
-            if not connection._due:
-                connection._due = True
-                connection._flusher.add(connection)
-        if tally is not None:
-            tally.live += told * len(messages)
-
-    @staticmethod
-    def share(hearers: "Mapping[Connection, None]", key: str, message: Message) -> None:
-        """Write a message of class live to all ``hearers`` at the end of this turn."""
-        for connection in hearers:  # all have the process's one flusher
-            connection._flusher.share(hearers, key, message)
-            return
-
-    @staticmethod
-    def write_shared(
-        connections: "Mapping[Connection, None]", messages: Sequence[tuple[str, Message]]
-    ) -> None:
-        """Write messages of class live to each at once; no frames of their own are due."""
-        frames = Joined([message for _, message in messages])
-        plain, count = frames.plain, len(messages)
-        others: list[Connection] = []
-        written = 0
-        tally = None
-        for connection in connections:
-            if not connection.quick:
-                others.append(connection)
-                continue
-            try:
-                if connection.compressed:
-                    data = frames.deflated(in_a_row=connection.keeps_window)
-                    connection._write(data)
-                    connection._tally.bytes += len(data)
-                    connection._tally.live += count
-                else:
-                    connection._write(plain)
-                    written += 1
-            except Exception:  # one socket's fault must not keep the others waiting
-                log.exception("write failed")
-                connection.quick = False
-            tally = connection._tally
-        if tally is not None:
-            tally.live += written * count
-            tally.bytes += written * len(plain)
-        if others:
-            Connection.tell_live(others, messages)
+        tell_live((self,), ((key, message),))
 
     def recent_message(self, message: Message, type: str = "", level: str = "") -> None:
         """Write a message of class recent that comes by no tray, unless its user hides it."""
@@ -349,14 +178,14 @@ class Connection:
 
     def flush(self) -> None:
         """Write what is due, and ask for proof of the recent messages in it."""
-        self._due = False
-        outbound = self._outbound
+        self.due = False
+        outbound = self.outbound
         data = outbound.take()
         if self._number > self._pinged and self._pinged == self._proved and not outbound.lagging:
             self._pinged = self._number
             data += ping(b"%d" % self._number)
         if data:
-            self._tally.bytes += len(data)
+            self.tally.bytes += len(data)
             self._wire.write(data)
 
     # What happens to it
@@ -376,11 +205,11 @@ class Connection:
     def on_pause(self) -> None:
         """The client does not read as fast as we write, or is about to close."""
         self.quick = False
-        self._outbound.pause()
+        self.outbound.pause()
 
     def on_resume(self) -> None:
         """The client reads again."""
-        self._outbound.resume()
+        self.outbound.resume()
         self._mark()
 
     def on_lost(self) -> None:
@@ -391,8 +220,8 @@ class Connection:
         """Write what is due, then close with ``code``."""
         if self.closed:
             return
-        if self._flusher.shared:
-            self._flusher.spread()
+        if self.flusher.shared:
+            self.flusher.spread()
         self.flush()
         self._wire.hang_up(code, code.name.lower().replace("_", " "))
         self._end(code)
@@ -415,25 +244,25 @@ class Connection:
     # Steps
 
     def _write_recent(self, data: bytes) -> None:
-        if self._flusher.shared:
-            self._flusher.spread()
-        if self._outbound.recent(data):
-            self._tally.recent += 1
+        if self.flusher.shared:
+            self.flusher.spread()
+        if self.outbound.recent(data):
+            self.tally.recent += 1
             self._mark()
         else:
-            self._tally.dropped += 1
+            self.tally.dropped += 1
             self.close(CloseCode.SLOW_CONSUMER)
 
     def _must(self, data: bytes) -> None:
-        if self._flusher.shared:
-            self._flusher.spread()
-        self._outbound.must(data)
+        if self.flusher.shared:
+            self.flusher.spread()
+        self.outbound.must(data)
         self._mark()
 
     def _mark(self) -> None:
-        if not self._due:
-            self._due = True
-            self._flusher.add(self)
+        if not self.due:
+            self.due = True
+            self.flusher.add(self)
 
     def _end(self, code: int) -> None:
         if self.closed:
@@ -441,7 +270,7 @@ class Connection:
         self.quick = False
         self.session.step(Step.CLOSE)
         self.close_code = code
-        self._tally.closed[code] = self._tally.closed.get(code, 0) + 1
+        self.tally.closed[code] = self.tally.closed.get(code, 0) + 1
         for name in list(self.timers):
             self.forget(name)
         self._on_close(self)

@@ -15,6 +15,7 @@ from tapewire.edge import relay
 from tapewire.edge.audience import Audience
 from tapewire.edge.channels import ACCOUNT, PREFERENCES, is_live, topics_of
 from tapewire.edge.connection import Connection
+from tapewire.edge.flusher import share
 from tapewire.edge.forwarding import PREFIX
 from tapewire.edge.frames import Message
 from tapewire.edge.pacing import Pacing
@@ -79,7 +80,7 @@ class Dispatch:
                 continue
             built = Message(line)
             if line.startswith(QUOTE):
-                Connection.share(hearers, topic, built)
+                share(hearers, topic, built)
             else:
                 _notify(hearers, built)
 
@@ -94,7 +95,7 @@ class Dispatch:
         built = Message(message.body)
         if is_live(EVENTS, key):
             hearers = self._live.of_any(topics_of(EVENTS, key))
-            Connection.share(hearers, key, built)
+            share(hearers, key, built)
             return
         _, _, kind, detail = key.split(".", 3)
         if kind == ACCOUNT and detail == PREFERENCES:

@@ -3,12 +3,12 @@
 from collections.abc import Callable, Iterable, Mapping
 
 from tapewire.edge.clock import Clock
-from tapewire.edge.connection import Tally
 from tapewire.edge.effects import Kind
 from tapewire.edge.gate import Gate
 from tapewire.edge.lines import Lines
 from tapewire.edge.mailboxes import Mailboxes
 from tapewire.edge.relay import Relays
+from tapewire.edge.wire import Tally
 from tapewire.service import metrics
 from tapewire.service.metrics import Metric
 

@@ -21,7 +21,8 @@ from tapewire.contracts.frames import (
 )
 from tapewire.edge.clock import Clock
 from tapewire.edge.conduct import Conduct
-from tapewire.edge.connection import Connection, Flusher, Tally, Wire
+from tapewire.edge.connection import Connection
+from tapewire.edge.flusher import Flusher
 from tapewire.edge.handshake import is_local, origin_allowed, token_of
 from tapewire.edge.limits import Handshakes
 from tapewire.edge.mailboxes import Mailboxes, TooManyConnections
@@ -29,6 +30,7 @@ from tapewire.edge.protocol import EXTENSION, Socket
 from tapewire.edge.session import Do, Hang, Say, Step
 from tapewire.edge.settings import EdgeSettings
 from tapewire.edge.tasks import Tasks
+from tapewire.edge.wire import Tally, Wire
 from tapewire.service import metrics
 
 log = logging.getLogger(__name__)
