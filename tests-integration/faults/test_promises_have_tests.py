@@ -11,6 +11,7 @@ from faults import campaign
 from faults.faults_table import CLUSTER_FAULTS, FAULTS
 
 ROOT = Path(__file__).parents[2]
+TRANSCRIPTS = ROOT / "libs" / "client" / "conformance"
 
 
 def shown_by() -> list[str]:
@@ -47,6 +48,8 @@ def test_what_shows_a_promise_exists(part):
     named = re.findall(r"`(test_\w+)`", part)
     said = [words.strip("… ").replace(",", "") for words in re.findall(r"\*([^*]+)\*", part)]
     assert not [module for module in named if module not in modules()]
+    transcripts = re.findall(r"`([a-z]+(?:-[a-z]+)+)`", part)
+    assert not [name for name in transcripts if not (TRANSCRIPTS / f"{name}.json").exists()]
     if named:
         there = [name for module in named for name in names_in(module)]
     elif "column" in part:
