@@ -7,6 +7,7 @@ python -m bench --only fan-out,market --runs 3
 
 import argparse
 import asyncio
+import logging
 import signal
 import sys
 import time
@@ -57,6 +58,7 @@ def main() -> int:
         parser.error("no such scenario")
     # Told to stop, end what was started: brokers and servers lead sessions of their own.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    logging.getLogger().addHandler(logging.NullHandler())  # brokers are restarted on purpose
     machine.allow_many_files()
     described = machine.describe()
     every: list[Figure] = []

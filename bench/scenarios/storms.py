@@ -6,6 +6,7 @@ its window while they go to another.
 
 import asyncio
 import signal
+import sys
 import time
 from collections.abc import Sequence
 from contextlib import suppress
@@ -35,10 +36,17 @@ async def storm(options: Options) -> list[Figure]:
         amqp = vhost(broker.node)
         async with tapewire.edge([], amqp) as hub, Crowd() as crowd:
             await crowd.open(hub.port, scripts, deadline_s=300)
+        _say(f"{users} users have their trays")
         found = await _after_edge(amqp, scripts, runs)
+        _say("edge restarted")
         found += await _drained(amqp, scripts)
+        _say("edge drained")
         found += await _after_broker(broker, amqp, scripts)
     return found
+
+
+def _say(done: str) -> None:
+    print(f"  {done}", file=sys.stderr, flush=True)
 
 
 async def _after_edge(amqp: str, scripts: Sequence[Script], runs: int) -> list[Figure]:
