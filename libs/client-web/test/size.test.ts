@@ -3,7 +3,7 @@ import { fileURLToPath } from "node:url";
 import { build } from "vite";
 import { beforeAll, expect, it } from "vitest";
 
-const CORE_BYTES = 8 * 1024; // web.md: the core is at most 8 kB compressed
+const CORE_BYTES = 8 * 1024; // as the README promises, compressed
 const FALLBACK_BYTES = 2.5 * 1024;
 
 interface Chunk {
