@@ -34,7 +34,7 @@ async def run(options: Options) -> list[Figure]:
         await link.start()
         channel = await link.channel()
         publisher = Publisher(link)
-        for turn in range(options.runs):
+        for turn in range(min(options.runs, 3)):
             for number, (client, ack) in enumerate(CLIENTS):
                 queue = f"consume-{turn}-{number}"
                 await channel.queue_declare(queue, durable=True)
