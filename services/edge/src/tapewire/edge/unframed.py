@@ -1,6 +1,6 @@
 """What server frames of RFC 6455 carry, for transports that are no WebSocket.
 
-A connection writes frames, whatever carries them (``connection.Wire``). Those built by ``frames``
+A connection writes frames, whatever carries them (``wire.Wire``). Those built by ``frames``
 without compression are taken apart here again: far cheaper than a second encoding on every path
 that leads to a WebSocket, and no path has to know of it.
 """
