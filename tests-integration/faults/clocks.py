@@ -45,7 +45,7 @@ async def stepping(world: "World") -> AsyncIterator[dict[str, Path]]:
                 "FAKETIME_TIMESTAMP_FILE": str(file),
                 "FAKETIME_CACHE_DURATION": str(int(NOTICED_S)),
                 "FAKETIME_DONT_FAKE_MONOTONIC": "1",
-                # Else waits of threads spin: a commit of SQLite takes 20 ms instead of 0.7 (measured).
+                # Else waiting threads spin: a commit of SQLite takes 20 ms, not 0.7 (measured).
                 "FAKETIME_FORCE_MONOTONIC_FIX": "0",
                 # An hour that nobody lived through is silence to risk, and it would rightly say so.
                 "TAPEWIRE_RISK_STALE_AFTER_S": "100000",
