@@ -192,8 +192,8 @@ class World:
     async def settle(self, mark: int, *, deadline_s: float) -> None:
         """Publish no more, have everybody stay, and wait until all is handled, or the deadline."""
         loop = asyncio.get_running_loop()
-        until = loop.time() + deadline_s
         await asyncio.gather(*(publisher.finish(deadline_s) for publisher in self.publishers))
+        until = loop.time() + deadline_s  # from here: a publisher may have needed as long
         self.stay.set()
         if self._loner_task is None:
             self._loner_task = asyncio.create_task(self.loner.live())

@@ -14,7 +14,7 @@ from urllib.parse import quote
 from tapewire.fleet.launch import AlreadyRunning
 from tapewire.fleet.lock import is_held_by_the_living
 from tapewire.fleet.options import Options
-from tapewire.fleet.ports import LOOPBACK, Claims, assign
+from tapewire.fleet.ports import LOOPBACK, Claims, assign, take
 from tapewire.fleet.record import FLEET_FILE, Fleet, NoFleet, Urls, project_root
 
 EDGES = 2  # in docker-compose.yml and haproxy.cfg
@@ -83,6 +83,7 @@ def _up(options: Options, port: int, *, output: int) -> None:
     services = [name for name in _ask(["config", "--services"]).split() if name not in UNWATCHED]
     # The proxy is started after both edges: one that is not wanted has no containers instead.
     absent = ["--scale=edge-2=0"] if options.edges == 1 else []
+    ports = {"TAPEWIRE_PORT": str(port)} | _broker_ports()
     starts = [["--build", "--wait", *absent, *services]]
     if options.demo:
         starts.append(["--build", "--no-deps", "trader"])
@@ -90,9 +91,19 @@ def _up(options: Options, port: int, *, output: int) -> None:
         _compose(
             ["up", "--detach", *arguments],
             timeout_s=START_TIMEOUT_S,
-            environment={"TAPEWIRE_PORT": str(port)} | _prices(options),
+            environment=ports | _prices(options),
             output=output,
         )
+
+
+def _broker_ports() -> dict[str, str]:
+    """Ports that the broker keeps: those that Docker picks are others once it was started again.
+
+    What is recorded here, and producers outside, would then lead nowhere.
+    """
+    names = ("TAPEWIRE_AMQP_PORT", "TAPEWIRE_MANAGEMENT_PORT")
+    free = zip(names, take(len(names)), strict=True)
+    return {name: os.environ.get(name) or str(port) for name, port in free}
 
 
 def _prices(options: Options) -> dict[str, str]:
