@@ -1,7 +1,8 @@
 """Tasks that outlive whoever asked for them.
 
-A declare, bind or consume that is cancelled half-way closes its AMQP channel (rule 6 of
-``delivery.md``), so such work runs here, where no client's disconnect reaches it.
+A declare, bind or consume that is cancelled half-way leaves nobody who knows whether it was done,
+and through aiormq closes its AMQP channel. So such work runs here, where no client's disconnect
+reaches it.
 """
 
 import asyncio
