@@ -3,8 +3,11 @@
 import asyncio
 
 import pytest
-from plain import alert, connected, decision, ids, publish
+from office_proxy import office_proxy
+from plain import DEADLINE_S, alert, connected, decision, ids, publish
 from plain_http import fetching
+
+from tapewire.client import Backoff, WebSocketClient
 
 HOWS = ("sse", "poll")
 
@@ -93,3 +96,41 @@ async def test_an_edge_that_is_gone_takes_its_connections_with_it(fleet, user):
         assert ids(await back.until("risk_alert")) == [raised["id"]]
         await back.ack(raised)
     await fleet.until_ready("edge-1")
+
+
+@pytest.mark.parametrize(
+    ("streams", "transport"), [(True, "sse"), (False, "long-poll")], ids=["stream", "polls"]
+)
+async def test_the_python_sdk_goes_on_behind_a_proxy_and_returns_to_websocket(
+    fleet, user, streams, transport
+):
+    raised = [alert(user, number) for number in range(6)]
+    heard: asyncio.Queue[str] = asyncio.Queue()
+    async with (
+        asyncio.timeout(DEADLINE_S),
+        office_proxy(websockets=False, streams=streams) as proxy,
+    ):
+        client = WebSocketClient(
+            fleet.url("edge-1"),
+            lambda: fleet.token(user),
+            client_id="bot",
+            backoff=Backoff(first_s=0.05, cap_s=0.2),
+            connect_options={"proxy": proxy.url},
+        )
+        client.on_message("risk_alert", lambda message: heard.put_nowait(message["id"]))
+        async with client:
+            assert client.transport == transport
+            assert proxy.refused >= 2
+            await publish(fleet, *raised[:3])
+            assert [await heard.get() for _ in range(3)] == ids(raised[:3])
+            assert (await client.subscribe([f"sessions:{user}"])).channels
+
+            proxy.websockets = True
+            await client.reconnect()
+            while client.transport != "websocket":
+                await asyncio.sleep(0.05)
+            await publish(fleet, *raised[3:])
+            assert [await heard.get() for _ in range(3)] == ids(raised[3:])
+        assert heard.empty()
+    async with connected(fleet, user) as later:
+        assert later.heard[0]["recovered"]["critical"] == 0

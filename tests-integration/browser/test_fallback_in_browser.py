@@ -1,11 +1,11 @@
 """Behind a proxy that lets no WebSocket through, the page goes on by stream or by polls."""
 
 import pytest
+from office_proxy import office_proxy
 from plain import alert, publish
 from playwright.async_api import expect
 
 from browser.desk import PATIENCE_MS, started, status
-from browser.proxy import office_proxy
 
 
 async def until_quotes_move(desk):

@@ -13,11 +13,12 @@ from tapewire.client.credentials import Token, fetch
 from tapewire.client.dispatch import Dispatcher
 from tapewire.client.endings import Ending, ending_of
 from tapewire.client.errors import ClientError, GaveUp, RequestLost, RequestRefused
+from tapewire.client.ladder import FIRST_LOOK_S, LOOK_EVERY_S, Ladder
 from tapewire.client.message import to_message
 from tapewire.client.pacing import Backoff, refresh_after_s
 from tapewire.client.states import Trigger
 from tapewire.client.subscriptions import Subscriptions
-from tapewire.client.wire import Wire
+from tapewire.client.wire import Wire, answers
 
 log = logging.getLogger(__name__)
 
@@ -39,6 +40,7 @@ class LinkSettings:
     heartbeat_grace_s: float = 10.0
     open_timeout_s: float = 10.0
     request_timeout_s: float = 10.0
+    fallback: bool = True
     connect_options: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
     async def fetch_token(self) -> str:
@@ -82,6 +84,7 @@ class Link:
         self._move = move
         self._on_welcome = on_welcome
         self._resume = resume
+        self._ladder = Ladder(climbs=settings.fallback)
         self._reader: asyncio.Task[None] | None = None
         self._at_once = asyncio.Event()
         self._closing = False
@@ -124,6 +127,7 @@ class Link:
         try:
             wire = await Wire.open(
                 url,
+                way=self._ladder.way,
                 token=await settings.fetch_token(),
                 query=settings.query(resume=self._resume),
                 timeout_s=settings.open_timeout_s,
@@ -131,14 +135,16 @@ class Link:
             )
         except Exception as error:  # whatever it was, the ending says whether to come back
             self._tries += 1
-            return ending_of(error, renewable_token=renewable), None
+            ending = ending_of(error, renewable_token=renewable)
+            return self._ladder.failed(error, ending), None
         since = loop.time()
         self._tries = 0
+        self._ladder.opened()
         self._resume = True
         self.wire = wire
         self._at_once.clear()
         try:
-            ending = await self._stay(wire, renewable=renewable)
+            ending = await self._stay(wire, url, renewable=renewable)
         finally:
             self.wire = None
             wire.cut()
@@ -146,7 +152,7 @@ class Link:
             self._losses = 0
         return ending, wire.drain_window_s
 
-    async def _stay(self, wire: Wire, *, renewable: bool) -> Ending:
+    async def _stay(self, wire: Wire, url: str, *, renewable: bool) -> Ending:
         settings = self._settings
         deadline_s = wire.welcome.heartbeat_interval + settings.heartbeat_grace_s
         given_up = self._subscriptions.welcomed(wire.welcome.channels)
@@ -161,6 +167,8 @@ class Link:
         ]
         if renewable:
             beside.append(asyncio.create_task(self._renew_token(wire)))
+        if wire.way != "websocket":
+            beside.append(asyncio.create_task(self._look_for_websocket(url)))
         try:
             await asyncio.wait({self._reader})
             if self._reader.cancelled():
@@ -175,6 +183,20 @@ class Link:
         if wire.silent:
             return Ending(f"nothing heard for {deadline_s:g} s")
         return ending_of(error, renewable_token=renewable)
+
+    async def _look_for_websocket(self, url: str) -> None:
+        """Go back to WebSocket as soon as one passes."""
+        settings = self._settings
+        wait_s = FIRST_LOOK_S
+        while True:
+            await asyncio.sleep(wait_s)
+            wait_s = LOOK_EVERY_S
+            timeout_s = settings.open_timeout_s
+            if await answers(url, timeout_s=timeout_s, options=settings.connect_options):
+                log.info("a WebSocket passes again")
+                self._ladder.back()
+                self.hurry()
+                return
 
     async def _read(self, wire: Wire) -> None:
         async with aclosing(wire.messages()) as messages:

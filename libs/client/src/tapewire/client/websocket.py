@@ -11,6 +11,7 @@ from tapewire.client.credentials import Token
 from tapewire.client.dispatch import Dispatcher, InOrder
 from tapewire.client.errors import NotConnected, RequestLost, RequestRefused
 from tapewire.client.handlers import EVERY, Handlers
+from tapewire.client.ladder import Way
 from tapewire.client.link import Link, LinkSettings
 from tapewire.client.listening import Listening
 from tapewire.client.locations import socket_url
@@ -54,6 +55,8 @@ class WebSocketClient(Listening):
         heartbeat_grace_s: silence past the server's interval that counts as a loss.
         open_timeout_s, request_timeout_s: for a connection up to its welcome; for a reply.
         drain_s: how long ``disconnect`` lets handlers finish what has come.
+        fallback: False stays with WebSocket where a proxy blocks it; else a stream or polls stand
+            in for it, until one passes again.
         connect_options: further arguments of ``websockets.connect`` (``ssl``, ``proxy``, …).
     """
 
@@ -74,6 +77,7 @@ class WebSocketClient(Listening):
         open_timeout_s: float = 10.0,
         request_timeout_s: float = 10.0,
         drain_s: float = 5.0,
+        fallback: bool = True,
         connect_options: Mapping[str, Any] | None = None,
     ) -> None:
         urls = [url] if isinstance(url, str) else list(url)
@@ -93,6 +97,7 @@ class WebSocketClient(Listening):
             heartbeat_grace_s=heartbeat_grace_s,
             open_timeout_s=open_timeout_s,
             request_timeout_s=request_timeout_s,
+            fallback=fallback,
             connect_options=dict(connect_options or {}),
         )
         handlers = Handlers()
@@ -114,6 +119,11 @@ class WebSocketClient(Listening):
     def client_id(self) -> str | None:
         """This program's or device's name."""
         return self._settings.client_id
+
+    @property
+    def transport(self) -> Way | None:
+        """How messages travel now: ``websocket``, ``sse``, ``long-poll``; None: not at all."""
+        return self._running.wire.way if self._running.wire is not None else None
 
     @property
     def welcome(self) -> Welcome | None:

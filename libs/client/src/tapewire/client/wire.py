@@ -5,16 +5,18 @@ import logging
 from collections.abc import AsyncGenerator, Mapping
 from importlib.metadata import version
 from itertools import count
-from typing import Any, Final
+from typing import Any, Final, Protocol
 from urllib.parse import urlencode
 
 from pydantic import ValidationError
 from pydantic_core import to_json
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed
+from websockets.exceptions import ConnectionClosed, WebSocketException
 from websockets.typing import Subprotocol
 
 from tapewire.client.errors import RequestLost, RequestRefused
+from tapewire.client.http_socket import HttpSocket
+from tapewire.client.ladder import Way
 from tapewire.client.locations import is_loopback
 from tapewire.client.message import read_object
 from tapewire.contracts.frames import SUBPROTOCOL, Draining, Welcome
@@ -30,10 +32,35 @@ class NotAnEdge(Exception):
     """The other side opened a WebSocket but did not welcome this client as an edge does."""
 
 
+class Socket(Protocol):
+    """What carries the messages, whatever it is; raises ``websockets.ConnectionClosed``."""
+
+    heard_at: float
+
+    async def recv(self) -> str | bytes:
+        """Return the next message."""
+        ...
+
+    async def send(self, text: str, /) -> None:
+        """Send a message."""
+        ...
+
+    async def close(self, code: int = 1000) -> None:
+        """End it in good order."""
+        ...
+
+    def abort(self) -> None:
+        """End it at once."""
+        ...
+
+
 class _Socket(ClientConnection):
     """A connection that knows when it was last heard, pings included."""
 
     heard_at: float = 0.0
+
+    def abort(self) -> None:
+        self.transport.abort()
 
     def data_received(self, data: bytes) -> None:
         self.heard_at = self.loop.time()
@@ -45,12 +72,14 @@ class Wire:
 
     Attributes:
         welcome: the server's first message.
+        way: how it travels.
         drain_window_s: over which to spread the next try, once the server said that it drains.
         silent: whether ``watch`` ended it.
     """
 
-    def __init__(self, socket: _Socket, welcome: Welcome) -> None:
+    def __init__(self, socket: Socket, welcome: Welcome, way: Way = "websocket") -> None:
         self.welcome = welcome
+        self.way: Way = way
         self.drain_window_s: float | None = None
         self.silent = False
         self._socket = socket
@@ -63,6 +92,7 @@ class Wire:
         cls,
         url: str,
         *,
+        way: Way = "websocket",
         token: str,
         query: Mapping[str, str],
         timeout_s: float,
@@ -72,6 +102,7 @@ class Wire:
 
         Args:
             url: of the socket, as ``socket_url`` returns it.
+            way: WebSocket, or what stands in for it.
             token: a JWT.
             query: the protocol's opening fields.
             timeout_s: for all of it.
@@ -82,24 +113,18 @@ class Wire:
             NotAnEdge: it did not come to a welcome.
         """
         target = f"{url}?{urlencode(query)}" if query else url
-        direct: dict[str, Any] = {"proxy": None} if is_loopback(url) else {}
         async with asyncio.timeout(timeout_s):
-            socket = await connect(
-                target,
-                additional_headers={"Authorization": f"Bearer {token}"},
-                subprotocols=[Subprotocol(SUBPROTOCOL)],
-                user_agent_header=USER_AGENT,
-                create_connection=_Socket,
-                open_timeout=None,
-                close_timeout=CLOSE_TIMEOUT_S,
-                ping_interval=None,  # the server's heartbeat is watched instead
-                **(direct | dict(options)),
-            )
-            assert isinstance(socket, _Socket)
+            if way == "websocket":
+                headers = {"Authorization": f"Bearer {token}"}
+                socket: Socket = await _connected(target, options, headers)
+            else:
+                socket = HttpSocket.open(
+                    url, way, token=token, query=query, agent=USER_AGENT, options=options
+                )
             try:
-                return cls(socket, await _welcome(socket))
+                return cls(socket, await _welcome(socket), way)
             except BaseException:
-                socket.transport.abort()
+                socket.abort()
                 raise
 
     async def messages(self) -> AsyncGenerator[dict[str, Any], None]:
@@ -178,7 +203,7 @@ class Wire:
 
     def cut(self) -> None:
         """End the TCP connection at once."""
-        self._socket.transport.abort()
+        self._socket.abort()
 
     def _reply(self, raw: dict[str, Any]) -> None:
         number = raw.get("id")
@@ -199,7 +224,39 @@ class Wire:
             self.drain_window_s = 0.0
 
 
-async def _welcome(socket: ClientConnection) -> Welcome:
+async def answers(url: str, *, timeout_s: float, options: Mapping[str, Any]) -> bool:
+    """Whether a WebSocket passes: one without a token, whose heartbeat an edge answers."""
+    try:
+        async with asyncio.timeout(timeout_s):
+            socket = await _connected(url, options, {})
+            try:
+                await socket.send('{"type":"heartbeat"}')
+                await socket.recv()
+            finally:
+                socket.abort()
+    except (OSError, TimeoutError, WebSocketException):
+        return False
+    return True
+
+
+async def _connected(url: str, options: Mapping[str, Any], headers: Mapping[str, str]) -> _Socket:
+    direct: dict[str, Any] = {"proxy": None} if is_loopback(url) else {}
+    socket = await connect(
+        url,
+        additional_headers=headers,
+        subprotocols=[Subprotocol(SUBPROTOCOL)],
+        user_agent_header=USER_AGENT,
+        create_connection=_Socket,
+        open_timeout=None,
+        close_timeout=CLOSE_TIMEOUT_S,
+        ping_interval=None,  # the server's heartbeat is watched instead
+        **(direct | dict(options)),
+    )
+    assert isinstance(socket, _Socket)
+    return socket
+
+
+async def _welcome(socket: Socket) -> Welcome:
     while True:
         raw = read_object(await socket.recv())
         if raw is not None and raw["type"] == "welcome":
