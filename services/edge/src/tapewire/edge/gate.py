@@ -15,9 +15,6 @@ from tapewire.contracts.frames import (
     Authenticate,
     CloseCode,
     Draining,
-    Limits,
-    Recovered,
-    Welcome,
 )
 from tapewire.edge.clock import Clock
 from tapewire.edge.conduct import Conduct
@@ -30,6 +27,7 @@ from tapewire.edge.protocol import EXTENSION, Socket
 from tapewire.edge.session import Do, Hang, Say, Step
 from tapewire.edge.settings import EdgeSettings
 from tapewire.edge.tasks import Tasks
+from tapewire.edge.welcome import welcome
 from tapewire.edge.wire import Tally, Wire
 from tapewire.service import metrics
 
@@ -284,22 +282,13 @@ class Gate:
         if arrival.gap:
             metrics.counter(metrics.GAPS).add(1)
         connection.say(
-            Welcome(
-                connection_id=connection.id,
-                user_id=claims.subject,
-                client_id=connection.client_id,
-                heartbeat_interval=self._settings.edge_heartbeat_interval_s,
-                server_time=datetime.now(UTC).isoformat(timespec="milliseconds"),
-                token_expires_in=_expires_in(claims),
-                channels=list(connection.plans),
-                recovered=Recovered(
-                    critical=arrival.critical, recent=arrival.recent, gap=arrival.gap
-                ),
-                limits=Limits(
-                    messages_per_second=self._limits.messages_per_s,
-                    channels=self._limits.channels,
-                    message_bytes=self._limits.message_bytes,
-                ),
+            welcome(
+                connection,
+                claims,
+                arrival,
+                self._limits,
+                heartbeat_interval_s=self._settings.edge_heartbeat_interval_s,
+                now=datetime.now(UTC),
             )
         )
         connection.forget("token")
@@ -327,10 +316,6 @@ class Gate:
     def _closed(self, connection: Connection) -> None:
         self._connections.pop(connection, None)
         self._mailboxes.leave(connection)
-
-
-def _expires_in(claims: Claims) -> int:
-    return max(0, int((claims.expires_at - datetime.now(UTC)).total_seconds()))
 
 
 async def _deny(send: Send, status: int) -> None:
