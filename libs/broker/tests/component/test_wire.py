@@ -90,6 +90,20 @@ async def test_abandoned_channel_is_closed_and_its_deliveries_come_again(bench):
             await asyncio.sleep(0.01)
 
 
+async def test_channel_is_abandoned_once_even_if_aiormq_gave_it_up(bench):
+    tap, kept = await bench.topology.tap(), await bench.topology.tap()
+    queue = await own_queue(tap)
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0):
+            await tap.channel.basic_get(queue)
+    tap.abandon()
+    async with asyncio.timeout(30):
+        while not tap.channel.is_closed:
+            await asyncio.sleep(0.01)
+    for _ in range(3):
+        await kept.ask(spec.Basic.Qos(prefetch_count=1))
+
+
 async def test_lost_connection_fails_what_was_asked(bench):
     tap = await bench.topology.tap()
     bench.cable.cut()

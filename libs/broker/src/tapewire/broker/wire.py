@@ -15,6 +15,7 @@ import logging
 import struct
 from collections import deque
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from ssl import SSLContext
 from time import monotonic
 from typing import Any, Final, NamedTuple, SupportsIndex, TypeAlias, cast
@@ -24,7 +25,7 @@ from aiormq import Channel, spec
 from aiormq.abc import DeliveredMessage
 from aiormq.channel import exception_by_code
 from aiormq.connection import TransportFactory
-from aiormq.exceptions import AMQPConnectionError, ChannelInvalidStateError
+from aiormq.exceptions import AMQPConnectionError, AMQPError, ChannelInvalidStateError
 from pamqp import frame as amqp
 from pamqp.base import Frame
 from pamqp.header import ContentHeader
@@ -158,8 +159,10 @@ class Tap:
     def abandon(self) -> None:
         """Close the channel without waiting: an answer on it is late, or nobody wants it."""
         if not self.is_closed:
-            self.send((spec.Channel.Close(reply_code=200, class_id=0, method_id=0),))
             self.end(ChannelInvalidStateError("abandoned"))
+            # By aiormq, which may have closed it over a question of its own: a second close of a
+            # channel would end the connection.
+            self._wire.close(self.channel)
 
     def end(self, error: BaseException | None = None) -> None:
         """Fail what was asked. What still comes of it is taken all the same.
@@ -306,6 +309,7 @@ class Wire(TransportFactory):
 
     def __init__(self) -> None:
         self._sorter: Sorter | None = None
+        self._closing: set[asyncio.Task[None]] = set()
         self._transport: asyncio.Transport | None = None
 
     async def create(
@@ -341,6 +345,17 @@ class Wire(TransportFactory):
 
         cast("asyncio.Future[Any]", channel.closing).add_done_callback(closed)
         return tap
+
+    def close(self, channel: Channel) -> None:
+        """Close a channel, without waiting."""
+
+        async def close() -> None:
+            with suppress(AMQPError, OSError, RuntimeError, TimeoutError):
+                await channel.close()
+
+        task = asyncio.create_task(close(), name="close channel")
+        self._closing.add(task)
+        task.add_done_callback(self._closing.discard)
 
     def write(self, data: bytes) -> None:
         """Write whole frames, at once."""
