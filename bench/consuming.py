@@ -16,7 +16,7 @@ from aiormq.abc import DeliveredMessage
 
 from tapewire.broker import BatchConsumer, Consumer, Delivery, Link, Role, Settlement
 from tapewire.broker.topology import Queue
-from tapewire.edge.lane import Lane
+from tapewire.edge.mailbox.lane import Lane
 
 PREFETCH: Final = 512
 

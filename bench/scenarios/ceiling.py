@@ -49,7 +49,7 @@ def sink() -> None:
     import select
     import socket
 
-    from tapewire.edge.frames import TEXT, frame
+    from tapewire.edge.transport.frames import TEXT, frame
 
     port, joined = int(sys.argv[1]), int(sys.argv[2])
     data = frame(TEXT, payload.status()) * joined

@@ -14,7 +14,7 @@ from bench.peers import tapewire
 from bench.scenarios.scenario import Options, Scenario
 from tapewire.broker import topology
 from tapewire.contracts import SYMBOLS_HEADER, MarketData, bundle_key, encode, new_id
-from tapewire.edge.frames import WINDOW_BITS
+from tapewire.edge.transport.frames import WINDOW_BITS
 
 ROUNDS: Final = 40
 CONNECTIONS: Final = 200

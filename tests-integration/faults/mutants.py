@@ -19,8 +19,8 @@ HANDLER_TAKES_S = 0.4
 
 def break_edge() -> None:
     """Have trays settle at once."""
-    from tapewire.edge.effects import Settle
-    from tapewire.edge.tray import Tray
+    from tapewire.edge.connection.effects import Settle
+    from tapewire.edge.mailbox.tray import Tray
 
     deliver = Tray.deliver
 

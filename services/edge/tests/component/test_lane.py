@@ -3,7 +3,7 @@
 import asyncio
 
 from tapewire.broker import Link, Role
-from tapewire.edge.lane import Lane
+from tapewire.edge.mailbox.lane import Lane
 from tapewire.fleet.cable import Cable
 
 HELD = 300

@@ -11,7 +11,7 @@ import pytest
 from aiormq.exceptions import ChannelNotFoundEntity
 
 from tapewire.broker import Link, Role, topology
-from tapewire.edge.admin import Admin, OutOfReach, raise_out_of_reach
+from tapewire.edge.runtime.admin import Admin, OutOfReach, raise_out_of_reach
 
 DEVICE = "?clientId=desk&resume=true"
 

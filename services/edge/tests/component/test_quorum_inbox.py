@@ -6,8 +6,8 @@ import signal
 
 import pytest
 
-from tapewire.edge import lines
-from tapewire.edge.mailbox_state import State
+from tapewire.edge.mailbox import lines
+from tapewire.edge.mailbox.state import State
 
 
 async def test_unacked_alerts_come_again_in_order_after_an_orderly_end(quorum_world):

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from tapewire.auth import Claims
 from tapewire.contracts import escape
-from tapewire.edge.channels import Plan, Refused, is_live, plan, topics_of
+from tapewire.edge.connection.channels import Plan, Refused, is_live, plan, topics_of
 
 ALL = frozenset({"md:read", "session:read", "alerts:ack"})
 ids = st.text(min_size=1, max_size=40)

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tapewire.contracts import MinimumLevels, Preferences, QuietHours
-from tapewire.edge.frames import Message
-from tapewire.edge.pace import Pace
-from tapewire.edge.preferences import hides_of, is_quiet
+from tapewire.edge.connection.preferences import hides_of, is_quiet
+from tapewire.edge.live.pace import Pace
+from tapewire.edge.transport.frames import Message
 
 TYPES = [
     "risk_alert",

@@ -5,10 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from tapewire.edge import mailbox_state, session
-from tapewire.edge.limits import Limits
-from tapewire.edge.mailbox_state import Event, IllegalTransition, State, after
-from tapewire.edge.session import IllegalStep, Phase, Session, Step
+from tapewire.edge.connection import session
+from tapewire.edge.connection.limits import Limits
+from tapewire.edge.connection.session import IllegalStep, Phase, Session, Step
+from tapewire.edge.mailbox import state as mailbox_state
+from tapewire.edge.mailbox.state import Event, IllegalTransition, State, after
 
 DELIVERY = Path(__file__).parents[4] / "docs" / "delivery.md"
 

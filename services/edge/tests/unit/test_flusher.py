@@ -1,10 +1,10 @@
 from tapewire.contracts.frames import CloseCode, Heartbeat
-from tapewire.edge.connection import Connection
-from tapewire.edge.flusher import Flusher, share
-from tapewire.edge.frames import TEXT, Message, frame
-from tapewire.edge.limits import Limits
-from tapewire.edge.session import Phase
-from tapewire.edge.wire import Tally
+from tapewire.edge.connection.connection import Connection
+from tapewire.edge.connection.flusher import Flusher, share
+from tapewire.edge.connection.limits import Limits
+from tapewire.edge.connection.session import Phase
+from tapewire.edge.transport.frames import TEXT, Message, frame
+from tapewire.edge.transport.wire import Tally
 
 
 class Wire:

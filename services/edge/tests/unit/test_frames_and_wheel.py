@@ -7,7 +7,9 @@ from websockets.extensions.permessage_deflate import PerMessageDeflate
 from websockets.frames import Frame, Opcode
 from websockets.streams import StreamReader
 
-from tapewire.edge.frames import (
+from tapewire.edge.connection.limits import Bucket, Handshakes
+from tapewire.edge.runtime.wheel import Wheel
+from tapewire.edge.transport.frames import (
     DEFLATE_MIN_BYTES,
     WINDOW_BITS,
     Joined,
@@ -15,8 +17,6 @@ from tapewire.edge.frames import (
     deflate,
     ping,
 )
-from tapewire.edge.limits import Bucket, Handshakes
-from tapewire.edge.wheel import Wheel
 
 
 def parse(data, *, compressed=False):

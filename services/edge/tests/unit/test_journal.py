@@ -2,9 +2,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tapewire.edge.frames import PING, TEXT, Message, deflate, frame, ping
-from tapewire.edge.journal import End, Journal
-from tapewire.edge.unframed import Ping, Text, unframed
+from tapewire.edge.fallback.journal import End, Journal
+from tapewire.edge.transport.frames import PING, TEXT, Message, deflate, frame, ping
+from tapewire.edge.transport.unframed import Ping, Text, unframed
 
 bodies = st.binary(max_size=70_000).filter(lambda body: b"\n" not in body and b"\r" not in body)
 

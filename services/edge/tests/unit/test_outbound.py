@@ -1,8 +1,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tapewire.edge.ledger import Ledger
-from tapewire.edge.outbound import Outbound
+from tapewire.edge.mailbox.ledger import Ledger
+from tapewire.edge.transport.outbound import Outbound
 
 
 def test_what_is_due_in_one_turn_is_one_write():

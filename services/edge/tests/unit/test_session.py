@@ -3,8 +3,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tapewire.contracts.frames import Ack, Authenticate, CloseCode, Error, Heartbeat, Subscribe
-from tapewire.edge.limits import Limits
-from tapewire.edge.session import BadMessage, Do, Hang, Phase, Say, Session, decode
+from tapewire.edge.connection.limits import Limits
+from tapewire.edge.connection.session import BadMessage, Do, Hang, Phase, Say, Session, decode
 
 
 def live(**limits):

@@ -1,7 +1,7 @@
 import asyncio
 
-from tapewire.edge.frames import Joined, Message
-from tapewire.edge.protocol import Inward, Writable
+from tapewire.edge.transport.frames import Joined, Message
+from tapewire.edge.transport.protocol import Inward, Writable
 
 
 async def test_messages_come_out_in_order_also_to_a_reader_who_waits():

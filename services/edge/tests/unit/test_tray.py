@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from tapewire.edge.effects import (
+from tapewire.edge.connection.effects import (
     Ask,
     Copy,
     Kind,
@@ -16,9 +16,9 @@ from tapewire.edge.effects import (
     Succeed,
     TellAcked,
 )  # fmt: skip
-from tapewire.edge.frames import Message
-from tapewire.edge.mailbox_state import Event, State
-from tapewire.edge.tray import Tray
+from tapewire.edge.mailbox.state import Event, State
+from tapewire.edge.mailbox.tray import Tray
+from tapewire.edge.transport.frames import Message
 
 
 def parcel(identifier, *, redelivered=False):

@@ -9,34 +9,36 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from tapewire.auth import AuthSettings, Verifier
 from tapewire.broker import Caller, Publisher
-from tapewire.edge import commands, operators, requests
-from tapewire.edge.admin import Admin
-from tapewire.edge.audience import Audience
-from tapewire.edge.clock import Clock
-from tapewire.edge.commands import Commands
-from tapewire.edge.conduct import Conduct
+from tapewire.edge import operators
+from tapewire.edge.connection import commands
+from tapewire.edge.connection.commands import Commands
+from tapewire.edge.connection.effects import Kind
 from tapewire.edge.dispatch import Dispatch
-from tapewire.edge.effects import Kind
-from tapewire.edge.fallback import Fallbacks
+from tapewire.edge.fallback import requests
+from tapewire.edge.fallback.fallback import Fallbacks
+from tapewire.edge.fallback.forwarding import Forwarding
 from tapewire.edge.figures import Figures
-from tapewire.edge.forwarding import Forwarding
-from tapewire.edge.gate import Gate
-from tapewire.edge.holdings import Holdings
-from tapewire.edge.lines import Lines
-from tapewire.edge.links import Links
-from tapewire.edge.mailboxes import Mailboxes
-from tapewire.edge.node import Node
+from tapewire.edge.live.audience import Audience
+from tapewire.edge.live.holdings import Holdings
+from tapewire.edge.live.node import Node
+from tapewire.edge.live.pacing import Pacing
+from tapewire.edge.live.snapshots import Snapshots
+from tapewire.edge.live.wishes import Wishes
+from tapewire.edge.mailbox.lines import Lines
+from tapewire.edge.mailbox.mailboxes import Mailboxes
+from tapewire.edge.mailbox.relay import Relays
+from tapewire.edge.mailbox.subscriptions import Subscriptions
 from tapewire.edge.office import Office
-from tapewire.edge.pacing import Pacing
-from tapewire.edge.relay import Relays
+from tapewire.edge.runtime.admin import Admin
+from tapewire.edge.runtime.clock import Clock
+from tapewire.edge.runtime.links import Links
+from tapewire.edge.runtime.tasks import Tasks
 from tapewire.edge.settings import EdgeSettings
 from tapewire.edge.siblings import Siblings
-from tapewire.edge.snapshots import Snapshots
-from tapewire.edge.subscribing import Subscribing
-from tapewire.edge.subscriptions import Subscriptions
-from tapewire.edge.tasks import Tasks
-from tapewire.edge.wire import Tally
-from tapewire.edge.wishes import Wishes
+from tapewire.edge.transport.wire import Tally
+from tapewire.edge.websocket.conduct import Conduct
+from tapewire.edge.websocket.gate import Gate
+from tapewire.edge.websocket.subscribing import Subscribing
 from tapewire.edge.workers import SIBLINGS, WORKER
 from tapewire.service import create_app
 
@@ -201,9 +203,9 @@ def _siblings() -> Siblings | None:
 def server_options(settings: EdgeSettings) -> dict[str, object]:
     """Return the options of ``uvicorn.Config`` that the edge depends on."""
     return {
-        "ws": "tapewire.edge.protocol:Socket",
+        "ws": "tapewire.edge.transport.protocol:Socket",
         "ws_max_size": settings.edge_message_bytes,
         "ws_ping_interval": None,  # ours carry sequence numbers
         "ws_per_message_deflate": True,
-        "http": "tapewire.edge.http_protocol:Http",
+        "http": "tapewire.edge.fallback.http_protocol:Http",
     }

@@ -11,15 +11,15 @@ from aiormq.abc import DeliveredMessage
 from tapewire.broker.topology import ALERTS, EVENTS, MARKET, RELAY
 from tapewire.contracts import SYMBOLS_HEADER
 from tapewire.contracts.routing import CRITICAL_LEVELS
-from tapewire.edge import relay
-from tapewire.edge.audience import Audience
-from tapewire.edge.channels import ACCOUNT, PREFERENCES, is_live, topics_of
-from tapewire.edge.connection import Connection
-from tapewire.edge.flusher import share
-from tapewire.edge.forwarding import PREFIX
-from tapewire.edge.frames import Message
-from tapewire.edge.pacing import Pacing
-from tapewire.edge.relay import Note
+from tapewire.edge.connection.channels import ACCOUNT, PREFERENCES, is_live, topics_of
+from tapewire.edge.connection.connection import Connection
+from tapewire.edge.connection.flusher import share
+from tapewire.edge.fallback.forwarding import PREFIX
+from tapewire.edge.live.audience import Audience
+from tapewire.edge.live.pacing import Pacing
+from tapewire.edge.mailbox import relay
+from tapewire.edge.mailbox.relay import Note
+from tapewire.edge.transport.frames import Message
 
 log = logging.getLogger(__name__)
 

@@ -2,13 +2,13 @@
 
 from collections.abc import Callable, Iterable, Mapping
 
-from tapewire.edge.clock import Clock
-from tapewire.edge.effects import Kind
-from tapewire.edge.gate import Gate
-from tapewire.edge.lines import Lines
-from tapewire.edge.mailboxes import Mailboxes
-from tapewire.edge.relay import Relays
-from tapewire.edge.wire import Tally
+from tapewire.edge.connection.effects import Kind
+from tapewire.edge.mailbox.lines import Lines
+from tapewire.edge.mailbox.mailboxes import Mailboxes
+from tapewire.edge.mailbox.relay import Relays
+from tapewire.edge.runtime.clock import Clock
+from tapewire.edge.transport.wire import Tally
+from tapewire.edge.websocket.gate import Gate
 from tapewire.service import metrics
 from tapewire.service.metrics import Metric
 

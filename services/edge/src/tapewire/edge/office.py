@@ -2,9 +2,9 @@
 
 from typing import Final
 
-from tapewire.edge.clock import Clock
-from tapewire.edge.lines import Lines
-from tapewire.edge.mailboxes import Mailboxes
+from tapewire.edge.mailbox.lines import Lines
+from tapewire.edge.mailbox.mailboxes import Mailboxes
+from tapewire.edge.runtime.clock import Clock
 
 SWEEP_EVERY_S: Final = 1.0
 RENEW_EVERY_S: Final = 86_400.0

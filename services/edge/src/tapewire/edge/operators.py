@@ -12,8 +12,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from tapewire.auth import Claims, require
 from tapewire.contracts import escape
-from tapewire.edge.mailboxes import Mailboxes
-from tapewire.edge.relay import Relays
+from tapewire.edge.mailbox.mailboxes import Mailboxes
+from tapewire.edge.mailbox.relay import Relays
 
 log = logging.getLogger(__name__)
 

@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from tapewire.edge.limits import Limits
+from tapewire.edge.connection.limits import Limits
 from tapewire.service import ServiceSettings
 
 

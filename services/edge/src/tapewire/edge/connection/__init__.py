@@ -1,0 +1,1 @@
+"""One client connection: its conversation, its channels, its limits. Knows no broker."""

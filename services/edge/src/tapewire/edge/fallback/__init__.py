@@ -1,0 +1,1 @@
+"""Connections without a WebSocket: event streams, polls, posts."""

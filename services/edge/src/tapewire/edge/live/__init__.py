@@ -1,0 +1,1 @@
+"""Live events: the queue of this edge process, who hears what, at which rate."""

@@ -1,0 +1,1 @@
+"""The durable side: trays, who holds them, how they are handed over."""

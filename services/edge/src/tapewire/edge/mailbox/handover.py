@@ -1,0 +1,101 @@
+"""Handing a tray over from edge to edge, in order."""
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from typing import Final
+
+from tapewire.broker import CONNECTION_ERRORS, BrokerError
+from tapewire.edge.connection.effects import Kind
+from tapewire.edge.mailbox.line import Line
+from tapewire.edge.runtime.admin import Admin, Found
+from tapewire.edge.runtime.clock import Clock
+
+log = logging.getLogger(__name__)
+
+# Measured: of 256 nacks at once, a quorum queue of 3.10.8 has the first 33 back in order and the
+# rest in none; 4.0 has all in order (docs/adr/0007).
+RETURNS_AT_ONCE: Final = 32
+RETURNED_WITHIN_S: Final = 1.0
+LOOK_EVERY_S: Final = 0.01
+HOLDER_LEAVES_WITHIN_S: Final = 2.0  # longer, and it is stuck: the broker will give it up
+GHOST_LEAVES_WITHIN_S: Final = 1.0  # a replaced connection's edge lets its tray go by then
+
+
+class Handover:
+    """Waits, on both sides, for the broker to have back what the last holder held."""
+
+    def __init__(self, admins: Mapping[Kind, Admin], clock: Clock) -> None:
+        self._admins = admins
+        self._clock = clock
+
+    async def outwait(self, line: Line, within_s: float) -> Found | None:
+        """Wait until who consumes the queue lets it go (or answers); return what is in it then.
+
+        An edge that gives a tray back does not answer any more. Who consumed before all is back
+        would get what comes behind it first.
+        """
+        until = self._clock.now() + within_s
+        while self._clock.now() < until and not line.answered.is_set():
+            await asyncio.sleep(LOOK_EVERY_S)
+            found = await self._admins[line.kind].look(line.queue)
+            if found is None or found.consumers == 0:
+                return found
+        return None
+
+    async def give_back(self, line: Line) -> None:
+        """Cancel the consumer and give everything back in the order in which it came.
+
+        Only when the broker has it all may another edge hear that the line is closed here.
+        """
+        quorum = line.queue.arguments["x-queue-type"] == "quorum"
+        at_once = RETURNS_AT_ONCE if quorum else len(line.tray) or 1
+        before = await self._look(line) if quorum and line.consumer_tag else None
+        held = line.tray.give_back()
+        first, more = held[:at_once], held[at_once:]
+        try:
+            if line.consumer_tag:
+                await line.lane.cancel(line.consumer_tag, [one.tag for one in first])
+        except CONNECTION_ERRORS as error:
+            log.info("consumer not cancelled: %s", error)  # it went with its AMQP channel
+        more += line.tray.give_back()  # what was on its way
+        gave_any = bool(first or more)
+        returned = (before.messages if before is not None else 0) + len(first)
+        while more:
+            if quorum:
+                await self._returned(line, returned)
+            for one in more[:at_once]:
+                line.lane.settle(one.tag, requeue=True)
+            returned += len(more[:at_once])
+            more = more[at_once:]
+        line.lane.flush()
+        if before is not None and gave_any:
+            await self._left(line, before.consumers)
+
+    async def _left(self, line: Line, consumers: int) -> None:
+        """Wait until the broker counts our consumer no more: all that it held is back by then.
+
+        How many are ready would not tell: new ones come meanwhile.
+        """
+        until = self._clock.now() + RETURNED_WITHIN_S
+        while self._clock.now() < until:
+            found = await self._look(line)
+            if found is None or found.consumers < max(1, consumers):
+                return
+            await asyncio.sleep(LOOK_EVERY_S)
+
+    async def _returned(self, line: Line, count: int) -> None:
+        """Wait until that many are ready again, unless another edge takes them meanwhile."""
+        until = self._clock.now() + RETURNED_WITHIN_S
+        while not line.tray.peers and self._clock.now() < until:
+            found = await self._look(line)
+            if found is None or found.messages >= count:
+                return
+            await asyncio.sleep(LOOK_EVERY_S)
+
+    async def _look(self, line: Line) -> Found | None:
+        try:
+            return await self._admins[line.kind].look(line.queue)
+        except (*CONNECTION_ERRORS, BrokerError) as error:
+            log.info("not looked at: %s", error)  # the broker requeues by itself what it lost
+            return None

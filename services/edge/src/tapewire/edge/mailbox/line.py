@@ -1,0 +1,74 @@
+"""A line: a tray of this edge and its consumer on the broker."""
+
+import asyncio
+from itertools import count
+from typing import Final
+
+from tapewire.broker.topology import Queue
+from tapewire.edge.connection.connection import Connection
+from tapewire.edge.connection.effects import Kind, Parcel
+from tapewire.edge.mailbox.lane import Lane
+from tapewire.edge.mailbox.tray import Tray
+
+_numbers: Final = count(1)
+
+
+def _interested(member: object, parcel: Parcel) -> bool:
+    assert isinstance(member, Connection)
+    return member.wants(parcel)
+
+
+class Line:
+    """One queue that connections of this edge need, from the first look at it to its release.
+
+    Attributes:
+        queue: as it is declared.
+        shared: whether connections on several edges may need it at once.
+        claims: the connections that need it: members, and those about to join.
+        ready: it was looked up, or declared.
+        tried: it is ready, or cannot be made so for now.
+        in_reach: it was there when it was last looked at. A queue of a node that is down is not,
+            while the rest of the broker is.
+        expected: how many edges consumed it when this one asked who holds what.
+        asked: it was consumed elsewhere then.
+        answered: its holder has told, or all of them have.
+        epoch: tells this opening of the line from others of this edge.
+        released: nothing of it is left on this edge.
+        lock: held while it is looked up, consumed or released; one at a time.
+        waiting: how many messages its queue had ready when it was last looked at.
+    """
+
+    def __init__(
+        self, user: str, word: str, queue: Queue, kind: Kind, lane: Lane, *, shared: bool
+    ) -> None:
+        self.user = user
+        self.word = word
+        self.queue = queue
+        self.kind = kind
+        self.lane = lane
+        self.shared = shared
+        self.epoch = next(_numbers)
+        self.tray = Tray(queue.name, kind, _interested)
+        self.claims: set[Connection] = set()
+        self.ready = asyncio.Event()
+        self.tried = asyncio.Event()
+        self.in_reach = asyncio.Event()
+        self.expected = 0
+        self.asked = False
+        self.answered = asyncio.Event()
+        self.released = asyncio.Event()
+        self.lock = asyncio.Lock()
+        self.waiting = 0
+        self.was_absent = False
+        self.consumer_tag = ""
+        self.attaching: asyncio.Task[None] | None = None
+
+    @property
+    def name(self) -> str:
+        """The queue's name."""
+        return self.queue.name
+
+    def new_consumer_tag(self) -> str:
+        """Return a tag of its own for each consumer, so that a late cancel hits no newer one."""
+        self.consumer_tag = f"{self.name}#{next(_numbers)}"
+        return self.consumer_tag

@@ -1,0 +1,1 @@
+"""What the process has one of: its clock, its timers, its long-lived tasks."""

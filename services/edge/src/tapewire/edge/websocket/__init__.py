@@ -1,0 +1,1 @@
+"""`/ws`: from a handshake to a closed socket."""

@@ -1,0 +1,323 @@
+"""`/ws`: from a handshake to a closed socket. The ASGI side of a connection."""
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any, Final, Literal, TypeAlias
+from urllib.parse import parse_qsl
+
+from starlette.types import Receive, Scope, Send
+
+from tapewire.auth import Claims, ExpiredToken, KeysUnavailable, TokenError, Verifier
+from tapewire.contracts.frames import (
+    SUBPROTOCOL,
+    Authenticate,
+    CloseCode,
+    Draining,
+)
+from tapewire.edge.connection.connection import Connection
+from tapewire.edge.connection.flusher import Flusher
+from tapewire.edge.connection.handshake import is_local, origin_allowed, token_of
+from tapewire.edge.connection.limits import Handshakes
+from tapewire.edge.connection.session import Do, Hang, Say, Step
+from tapewire.edge.mailbox.mailboxes import Mailboxes, TooManyConnections
+from tapewire.edge.runtime.clock import Clock
+from tapewire.edge.runtime.tasks import Tasks
+from tapewire.edge.settings import EdgeSettings
+from tapewire.edge.transport.protocol import EXTENSION, Socket
+from tapewire.edge.transport.wire import Tally, Wire
+from tapewire.edge.websocket.conduct import Conduct
+from tapewire.edge.websocket.welcome import welcome
+from tapewire.service import metrics
+
+log = logging.getLogger(__name__)
+
+Transport: TypeAlias = Literal["ws", "sse", "poll"]
+TRANSPORTS: Final[tuple[Transport, ...]] = ("ws", "sse", "poll")
+
+
+class Gate:
+    """The ASGI application behind `/ws`; also the component that drains connections.
+
+    What stands in for a WebSocket (``fallback``) opens its connections here, too.
+    """
+
+    name = "connections"
+
+    def __init__(
+        self,
+        settings: EdgeSettings,
+        *,
+        verifier: Verifier,
+        mailboxes: Mailboxes,
+        conduct: Conduct,
+        clock: Clock,
+        tasks: Tasks,
+        tally: Tally,
+    ) -> None:
+        self._settings = settings
+        self._limits = settings.limits
+        self._verifier = verifier
+        self._mailboxes = mailboxes
+        self._conduct = conduct
+        self._clock = clock
+        self._tasks = tasks
+        self._tally = tally
+        self._handshakes = Handshakes(self._limits.handshakes_per_s)
+        self._connections: dict[Connection, Transport] = {}
+        self._flusher: Flusher | None = None
+        self._draining = False
+        self._welcomed = metrics.histogram(metrics.WELCOME_LATENCY)
+
+    # Component
+
+    async def start(self) -> None:
+        """Begin to accept."""
+        self._draining = False
+        self._flusher = Flusher(asyncio.get_running_loop().call_soon)
+
+    async def drain(self) -> None:
+        """Accept nobody, name a window, close connections at an even pace over it (4000)."""
+        self._draining = True
+        connections = list(self._connections)
+        if not connections:
+            return
+        window_s = min(self._settings.edge_drain_window_s, 0.02 * len(connections))
+        notice = Draining(window_ms=int(window_s * 1000))
+        for connection in connections:
+            if connection.live:
+                connection.say(notice)
+        await asyncio.sleep(0)  # the notice is written before the first close
+        until = self._clock.now() + window_s
+        while connections:
+            left_s = until - self._clock.now()
+            share = (
+                len(connections) if left_s <= 0 else max(1, int(len(connections) * 0.05 / left_s))
+            )
+            for connection in connections[:share]:
+                connection.close(CloseCode.DRAINING)
+            del connections[:share]
+            if connections:
+                await asyncio.sleep(min(0.05, max(0.0, left_s / len(connections))))
+
+    async def stop(self) -> None:
+        """Close whoever is left."""
+        for connection in list(self._connections):
+            connection.close(CloseCode.DRAINING)
+
+    def health(self) -> str | None:
+        """Return None while connections are accepted."""
+        return "draining" if self._draining else None
+
+    @property
+    def connections(self) -> dict[Transport, int]:
+        """How many connections are open, by transport."""
+        found = dict.fromkeys(TRANSPORTS, 0)
+        for transport in self._connections.values():
+            found[transport] += 1
+        return found
+
+    # ASGI
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one WebSocket."""
+        wire: Socket | None = scope.get("extensions", {}).get(EXTENSION)
+        if wire is None:
+            raise RuntimeError("run the edge with its own protocol: `python -m tapewire.edge`")
+        headers = {k.decode("latin-1"): v.decode("latin-1") for k, v in scope["headers"]}
+        address = scope["client"][0] if scope.get("client") else ""
+        await receive()  # websocket.connect
+        if not self.allows(address):
+            await _deny(send, 429)
+            return
+        offered: list[str] = scope.get("subprotocols", [])
+        await send(
+            {
+                "type": "websocket.accept",
+                "subprotocol": SUBPROTOCOL if SUBPROTOCOL in offered else None,
+            }
+        )
+        connection = self.enter(wire, "ws", address)
+        wire.listener = connection
+        try:
+            if self.admits(connection, headers):
+                query = dict(parse_qsl(scope.get("query_string", b"").decode("latin-1")))
+                token = token_of(headers, offered)
+                # A request is 5 KB that nobody reads again while its socket is open.
+                del headers, offered
+                scope.clear()
+                wire.forget_request()
+                await self._converse(connection, token, query, receive)
+        finally:
+            connection.ended(1011 if connection.close_code is None else connection.close_code)
+
+    # Steps of a conversation, whatever carries it
+
+    def allows(self, address: str) -> bool:
+        """Return whether one more connection from ``address`` may be opened now."""
+        if is_local(address) or self._handshakes.allow(address, self._clock.now()):
+            return True
+        metrics.counter(metrics.RATE_LIMITED).add(1, {"limit": "handshakes"})
+        log.warning("too many handshakes", extra={"address": address})
+        return False
+
+    def enter(self, wire: Wire, transport: Transport, address: str) -> Connection:
+        """Return a new connection over ``wire``, counted until it is closed."""
+        assert self._flusher is not None
+        connection = Connection(
+            wire,
+            self._flusher,
+            self._tally,
+            self._limits,
+            now=self._clock.now(),
+            address=address,
+            on_close=self._closed,
+        )
+        self._connections[connection] = transport
+        return connection
+
+    def admits(self, connection: Connection, headers: Mapping[str, str]) -> bool:
+        """Return whether it may go on; otherwise it is closed with its code."""
+        if self._draining:
+            connection.close(CloseCode.DRAINING)
+        elif not origin_allowed(headers, self._settings.cors_origins):
+            log.warning(
+                "origin refused",
+                extra={"origin": headers.get("origin"), "address": connection.address},
+            )
+            connection.close(CloseCode.FORBIDDEN)
+        elif len(self._connections) > self._limits.connections:
+            metrics.counter(metrics.RATE_LIMITED).add(1, {"limit": "connections"})
+            connection.close(CloseCode.OVERLOADED)
+        return not connection.closed
+
+    async def _converse(
+        self,
+        connection: Connection,
+        token: str | None,
+        query: dict[str, str],
+        receive: Receive,
+    ) -> None:
+        if token is not None:
+            await self.authenticate(connection, token, query)
+            token = None
+        else:
+            deadline_s = self._settings.edge_auth_deadline_s
+            connection.remember(
+                "token", self._clock.after(deadline_s, lambda: self._unauthenticated(connection))
+            )
+        while not connection.closed:
+            message = await receive()
+            if message["type"] == "websocket.disconnect":
+                connection.ended(message.get("code", 1005))
+                return
+            await self.take(connection, message.get("text"), query)
+
+    async def take(
+        self, connection: Connection, text: str | bytes | None, query: dict[str, str]
+    ) -> None:
+        """Carry out a client's message; one at a time of each connection. None: a binary one."""
+        for action in connection.session.receive(text, self._clock.now()):
+            match action:
+                case Say(frame):
+                    connection.say(frame)
+                case Hang(code):
+                    log.warning(
+                        "connection closed for its conduct",
+                        extra={
+                            "code": int(code),
+                            "address": connection.address,
+                            "subject": connection.claims and connection.claims.subject,
+                        },
+                    )
+                    connection.close(code)
+                case Do(Authenticate() as asked):
+                    given: dict[str, Any] = {"clientId": asked.client_id, "inbox": asked.inbox}
+                    if asked.resume is not None:
+                        given["resume"] = "true" if asked.resume else "false"
+                    merged = query | {key: value for key, value in given.items() if value}
+                    await self.authenticate(connection, asked.token, merged)
+                case Do(frame):
+                    await self._conduct.carry_out(connection, frame)
+
+    async def authenticate(
+        self, connection: Connection, token: str, options: dict[str, str]
+    ) -> None:
+        """Welcome the owner of ``token`` to their mailbox, or close with the reason's code."""
+        connection.session.step(Step.TOKEN)
+        client = options.get("clientId") or None
+        if client is not None and (len(client) > 64 or client in ("all", "-")):
+            connection.close(CloseCode.BAD_MESSAGE)
+            return
+        try:
+            claims = await self._verifier.verify(token)
+        except TokenError as error:
+            self._refuse(connection, error)
+            return
+        if connection.closed:
+            return
+        connection.identify(claims)
+        connection.client_id = client
+        connection.own_inbox = client is not None and options.get("inbox") == "own"
+        connection.resume = options.get("resume", "").lower() in ("true", "1")
+        connection.session.step(Step.VERIFIED)
+        await self._welcome(connection, claims)
+
+    async def _welcome(self, connection: Connection, claims: Claims) -> None:
+        opening = self._tasks.spawn(self._mailboxes.open(connection), "open mailbox")
+        try:
+            async with asyncio.timeout(self._settings.edge_attach_deadline_s):
+                arrival = await asyncio.shield(opening)
+        except TooManyConnections:
+            metrics.counter(metrics.RATE_LIMITED).add(1, {"limit": "connections"})
+            connection.close(CloseCode.TOO_MANY_CONNECTIONS)
+            return
+        except TimeoutError:  # the broker is away or swamped: come back
+            connection.close(CloseCode.OVERLOADED)
+            return
+        if connection.closed:
+            return
+        connection.session.step(Step.WELCOMED)
+        if arrival.gap:
+            metrics.counter(metrics.GAPS).add(1)
+        connection.say(
+            welcome(
+                connection,
+                claims,
+                arrival,
+                self._limits,
+                heartbeat_interval_s=self._settings.edge_heartbeat_interval_s,
+                now=datetime.now(UTC),
+            )
+        )
+        connection.forget("token")
+        now = self._clock.now()
+        self._welcomed.record(now - connection.opened_at)
+        self._mailboxes.join(connection)
+        self._conduct.welcomed(connection)
+
+    # What ends a connection
+
+    def _unauthenticated(self, connection: Connection) -> None:
+        if connection.claims is None:
+            connection.close(CloseCode.NO_AUTHENTICATION)
+
+    def _refuse(self, connection: Connection, error: TokenError) -> None:
+        log.warning("token refused", extra={"reason": error.reason, "address": connection.address})
+        match error:
+            case ExpiredToken():
+                connection.close(CloseCode.TOKEN_EXPIRED)
+            case KeysUnavailable():
+                connection.close(CloseCode.OVERLOADED)
+            case _:
+                connection.close(CloseCode.INVALID_TOKEN)
+
+    def _closed(self, connection: Connection) -> None:
+        self._connections.pop(connection, None)
+        self._mailboxes.leave(connection)
+
+
+async def _deny(send: Send, status: int) -> None:
+    await send({"type": "websocket.http.response.start", "status": status, "headers": []})
+    await send({"type": "websocket.http.response.body", "body": b""})
