@@ -196,7 +196,7 @@ async def test_refresh_with_fewer_rights_takes_channels_back(world, edge):
 
 
 async def test_silent_client_is_closed_4003_and_a_living_one_is_not(world):
-    edge = await world.edge(edge_heartbeat_interval_s=0.5, edge_heartbeat_grace_s=2.5)
+    edge = await world.edge(edge_heartbeat_interval_s=1, edge_heartbeat_grace_s=5)
     living = await world.client(edge)
     silent = await world.client(edge)
     silent.socket.transport.pause_reading()  # no pong is sent any more

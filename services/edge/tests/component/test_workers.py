@@ -102,3 +102,19 @@ def _runs(process):
         return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:  # it went between the two questions
         return False
+
+
+async def test_a_worker_whose_parent_went_while_it_was_starting_does_not_stay(world, tmp_path):
+    environment = os.environ | {
+        "TAPEWIRE_AMQP_URL": world.amqp_url,
+        "TAPEWIRE_JWT_SECRET": SECRET,
+        "TAPEWIRE_HTTP_PORT": str(free_port()),
+        "TAPEWIRE_EDGE_WORKER": "0",
+        "TAPEWIRE_EDGE_SIBLINGS": str(tmp_path),
+        "TAPEWIRE_EDGE_PARENT": "1",
+    }
+    orphan = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "tapewire.edge"), env=environment
+    )
+    world.stack.push_async_callback(ended, orphan)
+    assert await asyncio.wait_for(orphan.wait(), STARTED_WITHIN_S) == 3

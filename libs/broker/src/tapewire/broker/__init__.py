@@ -3,6 +3,7 @@
 from tapewire.broker import topology
 from tapewire.broker.backoff import full_jitter
 from tapewire.broker.batches import BatchConsumer, BatchHandler
+from tapewire.broker.cancelling import cancelled
 from tapewire.broker.consumer import Consumer, Handler
 from tapewire.broker.declare import declare
 from tapewire.broker.delivery import Delivery, Settlement
@@ -40,6 +41,7 @@ __all__ = [
     "Settlement",
     "Tap",
     "Unroutable",
+    "cancelled",
     "declare",
     "full_jitter",
     "responder",

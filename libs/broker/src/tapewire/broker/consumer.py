@@ -11,6 +11,7 @@ from aiormq import spec
 from aiormq.abc import DeliveredMessage
 
 from tapewire.broker.backoff import full_jitter
+from tapewire.broker.cancelling import cancelled
 from tapewire.broker.declare import declare
 from tapewire.broker.delivery import Delivery, Settlement
 from tapewire.broker.errors import BrokerError
@@ -85,10 +86,7 @@ class Consumer:
     async def stop(self) -> None:
         """Stop at once; what is not settled goes back."""
         task, self._task = self._task, None
-        if task is not None:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
+        await cancelled(task)
         self._reason = "stopped"
 
     def health(self) -> str | None:
@@ -126,7 +124,8 @@ class Consumer:
                 waits = full_jitter(RETRY_BASE_S, RETRY_CAP_S)
             if not self._draining.is_set():
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(self._draining.wait(), next(waits))
+                    async with asyncio.timeout(next(waits)):
+                        await self._draining.wait()
         self._reason = "drained"
 
     async def _until_connected_or_draining(self) -> None:

@@ -15,6 +15,7 @@ from aiormq.exceptions import AMQPError
 from yarl import URL
 
 from tapewire.broker.backoff import full_jitter
+from tapewire.broker.cancelling import cancelled
 from tapewire.broker.errors import NotConnected
 from tapewire.broker.wire import Tap, WiredConnection
 
@@ -43,7 +44,8 @@ async def close_channel(channel: Channel | None) -> None:
     """Close an AMQP channel, whatever has become of its connection."""
     if channel is not None and not channel.is_closed:
         with suppress(*CONNECTION_ERRORS):
-            await asyncio.wait_for(channel.close(), CLOSE_TIMEOUT_S)
+            async with asyncio.timeout(CLOSE_TIMEOUT_S):
+                await channel.close()
 
 
 def when_closed(channel: Channel, callback: Callable[[], None]) -> None:
@@ -126,10 +128,7 @@ class Link:
     async def close(self) -> None:
         """Close the connection and stay closed."""
         task, self._task = self._task, None
-        if task is not None:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
+        await cancelled(task)
         for pending in list(self._tasks):
             pending.cancel()
         connection, self._connection = self._connection, None
@@ -137,7 +136,8 @@ class Link:
         self._reason = "closed"
         if connection is not None:
             with suppress(*CONNECTION_ERRORS):
-                await asyncio.wait_for(connection.close(), CLOSE_TIMEOUT_S)
+                async with asyncio.timeout(CLOSE_TIMEOUT_S):
+                    await connection.close()
 
     async def drain(self) -> None:
         """Nothing to finish: who uses the link drains first."""
@@ -238,7 +238,8 @@ class Link:
             self.reconnects += 1
             log.warning("%s: connection lost", self.name)
             with suppress(Exception):
-                await asyncio.wait_for(connection.close(), CLOSE_TIMEOUT_S)
+                async with asyncio.timeout(CLOSE_TIMEOUT_S):
+                    await connection.close()
             await asyncio.sleep(next(waits))
 
     def _spawn(self, callback: OnUp) -> None:

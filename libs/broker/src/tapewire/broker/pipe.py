@@ -11,7 +11,6 @@ one piece, and leaves their futures where aiormq looks for them when a confirm c
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from functools import lru_cache, partial
 from typing import Any, Final, NamedTuple
 
@@ -21,6 +20,8 @@ from aiormq.exceptions import ChannelInvalidStateError
 from pamqp import frame as amqp
 from pamqp.body import ContentBody
 from pamqp.header import ContentHeader
+
+from tapewire.broker.cancelling import cancelled
 
 FRAMES_PER_WRITE: Final = 128  # messages; a write of 100 KB does not keep others waiting for long
 
@@ -73,10 +74,7 @@ class Pipe:
     async def close(self) -> None:
         """Write no more."""
         task, self._writing = self._writing, None
-        if task is not None:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
+        await cancelled(task)
         while self._waiting:
             self._waiting.popleft()[1].cancel()
 

@@ -155,7 +155,8 @@ class Supervisor:
                 raise StartFailed(reason + self._log_tail(waiting[0]))
             self._changed.clear()
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._changed.wait(), 1)
+                async with asyncio.timeout(1):
+                    await self._changed.wait()
 
     async def _keep(self, kept: Kept) -> None:
         """Starts a program again and again until the fleet stops."""
@@ -181,7 +182,8 @@ class Supervisor:
             self._say(Kind.DIED, name, f"{kept.death}; again in {delay_s:.1f} s")
             self._changed.set()
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._stopping.wait(), delay_s)
+                async with asyncio.timeout(delay_s):
+                    await self._stopping.wait()
             await self._while_held(kept)
         kept.state = State.STOPPED
 

@@ -3,8 +3,9 @@
 import asyncio
 import logging
 from abc import ABC, abstractmethod
-from contextlib import suppress
 from typing import Final
+
+from tapewire.broker import cancelled
 
 log = logging.getLogger(__name__)
 
@@ -40,10 +41,7 @@ class Background(ABC):
     async def stop(self) -> None:
         """Stop at once."""
         task, self._task = self._task, None
-        if task is not None:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
+        await cancelled(task)
 
     def health(self) -> str | None:
         """Return None, unless it failed and is about to begin anew, or noted a fault of its own."""

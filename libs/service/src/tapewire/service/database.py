@@ -1,7 +1,6 @@
 """SQL for the services that keep state: SQLite by default, PostgreSQL by `DATABASE_URL`."""
 
 import asyncio
-import contextlib
 import logging
 import os
 import zlib
@@ -16,6 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry
 
+from tapewire.broker import cancelled
 from tapewire.service.settings import ServiceSettings
 
 log = logging.getLogger(__name__)
@@ -176,10 +176,7 @@ class Database:
 
     async def stop(self) -> None:
         """Close every connection."""
-        if self._probing is not None:
-            self._probing.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._probing
+        await cancelled(self._probing)
         await self.engine.dispose()
 
     def health(self) -> str | None:

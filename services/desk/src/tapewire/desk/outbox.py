@@ -83,7 +83,8 @@ class Outbox(Background):
                 continue
             self._fault = None
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._written.wait(), POLL_S)
+                async with asyncio.timeout(POLL_S):
+                    await self._written.wait()
 
     async def _publish_some(self) -> bool:
         """Publish the oldest messages; return whether there were any."""

@@ -19,6 +19,7 @@ log = logging.getLogger(__name__)
 
 WORKER: Final = "TAPEWIRE_EDGE_WORKER"  # a worker's number, set by the parent
 SIBLINGS: Final = "TAPEWIRE_EDGE_SIBLINGS"  # the directory of the workers' sockets
+PARENT: Final = "TAPEWIRE_EDGE_PARENT"  # the parent's process id
 
 DID_NOT_START: Final = 3  # exit status: a setting is wrong or the port is taken; again is no use
 RETRY_BASE_S: Final = 0.2
@@ -74,7 +75,7 @@ class Workers:
 
     async def _one(self, number: int) -> int:
         """Run one worker to its end; return its exit status."""
-        own = {WORKER: str(number), SIBLINGS: str(self._directory)}
+        own = {WORKER: str(number), SIBLINGS: str(self._directory), PARENT: str(os.getpid())}
         if node := os.environ.get("TAPEWIRE_EDGE_NODE"):  # no two nodes may share a name
             own["TAPEWIRE_EDGE_NODE"] = f"{node}-{number}"
         process = self._running[number] = await asyncio.create_subprocess_exec(
@@ -102,6 +103,12 @@ def supervise(count: int) -> int:
 
 
 def end_with_parent() -> None:
-    """Have this worker told to stop when its parent is gone, however that ended (Linux)."""
+    """Have this worker told to stop when its parent is gone, however that ended (Linux).
+
+    Raises:
+        SystemExit: it went while this was starting.
+    """
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+        if str(os.getppid()) != os.environ.get(PARENT):
+            raise SystemExit(DID_NOT_START)

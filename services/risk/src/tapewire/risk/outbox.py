@@ -89,7 +89,8 @@ class Outbox(Background):
                 await self._leave_lanes()
                 await asyncio.sleep(PAUSE_S)
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._waiting.wait(), poll_s)
+                async with asyncio.timeout(poll_s):
+                    await self._waiting.wait()
 
     async def _declare(self) -> None:
         """See to it that what keeps a critical alert is there: else it is confirmed and lost."""
