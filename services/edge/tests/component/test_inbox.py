@@ -2,9 +2,11 @@
 
 import asyncio
 import json
+from contextlib import suppress
 from dataclasses import replace
 
 from tapewire.broker import declare, topology
+from tapewire.edge.mailbox import newcomers
 
 
 async def test_alert_raised_while_away_is_delivered_acked_and_gone(world):
@@ -27,6 +29,65 @@ async def test_alert_raised_while_away_is_delivered_acked_and_gone(world):
 async def test_alert_for_a_user_never_seen_waits_in_the_mailroom_not_in_oblivion(world):
     await world.alert(1, user="newcomer")
     assert await world.depth("mailroom") == 1
+
+
+async def forward(world, count):
+    """Do what desk does with what waits in the mailroom."""
+    channel = await world.link.channel()
+    done = asyncio.Event()
+    handled = 0
+
+    async def put(message):
+        nonlocal handled
+        properties = message.header.properties
+        await world.publisher.publish(
+            *("", "inbox.newcomer", message.body),
+            type=properties.message_type,
+            message_id=properties.message_id,
+        )
+        await channel.basic_ack(message.delivery_tag)
+        handled += 1
+        if handled == count:
+            done.set()
+
+    await channel.basic_qos(prefetch_count=1)
+    await channel.basic_consume("mailroom", put)
+    async with asyncio.timeout(30):
+        await done.wait()
+    await channel.close()
+
+
+async def first_shown(world, client):
+    """Raise alerts until one is shown; return its id."""
+    for number in range(100):
+        await world.alert(f"more-{number}", user="newcomer")
+        with suppress(TimeoutError):
+            shown = await client.next("risk_alert", timeout_s=0.2)
+            return shown["id"]
+    raise AssertionError("the inbox is not bound")
+
+
+async def test_what_comes_for_a_newcomer_stays_behind_what_waits_in_the_mailroom(
+    world, monkeypatch
+):
+    monkeypatch.setattr(newcomers, "WAIT_S", 3600.0)
+    raised = [await world.alert(n, user="newcomer") for n in range(3)]
+    edge = await world.edge()
+    client = await world.client(edge, "newcomer")
+    raised += [await world.alert(n, user="newcomer") for n in range(3, 5)]
+    await client.quiet(0.5)  # were it bound, the last two would be shown first
+    await forward(world, len(raised))
+    assert await client.ids(5) == raised
+    await world.until(lambda: not edge.app.state.lines._newcomers._unbound)
+    more = await world.alert("more", user="newcomer")
+    assert await client.ids(1) == [more]
+
+
+async def test_a_newcomer_does_not_wait_for_long_for_a_desk_that_is_away(world, monkeypatch):
+    monkeypatch.setattr(newcomers, "WAIT_S", 0.1)
+    await world.alert("0", user="somebody-else")
+    client = await world.client(await world.edge(), "newcomer")
+    assert (await first_shown(world, client)).startswith("critical-more")
 
 
 async def test_unacked_alerts_come_again_in_order_to_any_edge(world):

@@ -16,6 +16,7 @@ from tapewire.contracts import (
     encode,
     new_id,
 )
+from tapewire.edge.live import wishes
 
 CRITICAL_ONLY = {"risk_alert": "critical"}
 
@@ -71,7 +72,9 @@ class Desk:
 
 
 @pytest.fixture
-async def desk(world):
+async def desk(world, monkeypatch):
+    """Answers for desk; who is welcomed waits for it for as long as a loaded machine takes."""
+    monkeypatch.setattr(wishes, "WAIT_S", 15.0)
     made = Desk(world)
     link = Link(world.amqp_url, Role.CONSUME, name="desk")
     await link.start()

@@ -78,8 +78,41 @@ async def fired(world, since: int) -> list[str]:
 
 @pytest.fixture
 def patient(monkeypatch):
-    """A new holder waits for the last one's word, however long a loaded machine takes for it."""
-    monkeypatch.setattr(lines, "SUCCEED_WITHIN_S", 10.0)
+    """A new holder waits for the last one's word for longer than a test may take."""
+    monkeypatch.setattr(lines, "SUCCEED_WITHIN_S", 3600.0)
+
+
+async def test_holder_that_was_killed_is_not_waited_for(quorum_world, patient):
+    world = quorum_world
+    process, first = await world.edge_process()
+    second = await world.edge()
+    a = await world.client(first)
+    b = await world.client(second)
+    raised = [await world.alert(f"{n:03}") for n in range(5)]
+    assert await a.ids(5) == await b.ids(5) == raised  # b has heard who the holder is
+    os.kill(process.pid, signal.SIGKILL)
+    more = [await world.alert(f"{n:03}") for n in range(5, 10)]
+    assert await b.ids(5) == more
+
+
+async def test_an_edge_is_there_as_long_as_its_own_queue(quorum_world):
+    world = quorum_world
+    process, edge = await world.edge_process()
+    other = await world.edge()
+    a, b = await world.client(edge), await world.client(other)
+    raised = await world.alert("1")
+    assert await a.ids(1) == await b.ids(1) == [raised]
+    there = other.app.state.lines
+    (queue,) = there.letters.queues.values()
+    asked = [there._presence.has(queue) for _ in range(20)]
+    assert await asyncio.gather(*asked) == [True] * 20
+    assert await there._presence.has("edge.that-never-was.0") is False
+    os.kill(process.pid, signal.SIGKILL)
+
+    async def gone() -> bool:
+        return not await there._presence.has(queue)
+
+    await world.until_async(gone)
 
 
 async def test_mailbox_moves_from_edge_to_edge_in_order_while_alerts_come(quorum_world, patient):

@@ -105,11 +105,13 @@ async def taken(connection: AbstractConnection, limit: int | None) -> AsyncGener
                 async with asyncio.timeout(ARRIVES_WITHIN_S):
                     rejections.append(read(await came.get()))
         hand = Taken(connection, channel, rejections, waiting)
-        yield hand
-        waiting -= hand.settled
+        try:
+            yield hand
+        finally:
+            waiting -= hand.settled
     finally:
         await channel.close()
-    await returned(connection, {REJECTED_QUEUE.name: waiting})
+        await returned(connection, {REJECTED_QUEUE.name: waiting})
 
 
 class Taken:

@@ -11,9 +11,9 @@ What `tw.inbox` can route to no inbox arrives in the queue `mailroom`, in order.
 The last binding comes last because it is the one that lets an alert overtake those that still
 wait here. Until it stands, every alert of the user takes its turn in the mailroom. What remains is
 an alert that reaches the mailroom between the look at its depth and the binding (a millisecond):
-one that is raised after it may then come before it. Nothing is lost either way, and the same holds
-when an edge opens the inbox first, because its user has just connected: new alerts are then shown
-at once, and those in the mailroom as soon as desk comes to them.
+one that is raised after it may then come before it. Nothing is lost either way. An edge that opens
+the inbox first, because its user has just connected, binds it when it finds the mailroom empty, or
+after two seconds.
 
 A mailroom that never empties must not be the way for ever. Where more has waited for a minute, an
 inbox is bound once all that stood behind its user's last message is through.

@@ -93,6 +93,11 @@ class Node:
         """Return None while the queue is consumed and every binding of the start stands."""
         return None if self.up.is_set() else "not declared"
 
+    @property
+    def queue(self) -> str:
+        """The name of the queue; empty before the first."""
+        return self._queue
+
     async def bind(self, bindings: Iterable[Binding]) -> None:
         """Want ``bindings``, once more each, and return when they stand."""
         waits: list[asyncio.Event] = []

@@ -46,6 +46,8 @@ class Letters:
         self._on_ghost = on_ghost
         self._on_hang_up = on_hang_up
         self.copies_in = 0
+        self.queues: dict[str, str] = {}
+        """The own queue of each edge that was heard, by its name."""
 
     def announce(self, line: Line, client: str | None = None) -> None:
         """Say that a line is open here. Relays wait for the holder's answer, at most 250 ms."""
@@ -92,6 +94,8 @@ class Letters:
         """Take what another edge said."""
         if note.node == self._node or note.to not in ("", self._node):
             return
+        if note.queue:
+            self.queues[note.node] = note.queue
         if note.word == "hang_up":
             self._on_hang_up(note.user, note.client)
             return
@@ -115,7 +119,7 @@ class Letters:
         if note.word == "closed":
             tray.peers.discard(note.node)
             line.answered.set()  # the holder that was asked has gone
-            if tray.predecessor.is_on(note.node):
+            if tray.predecessor.node == note.node:
                 self._perform(line, tray.succeed(now))
             return
         if note.word == "closing":

@@ -39,9 +39,11 @@ from tapewire.edge.mailbox.handover import GHOST_LEAVES_WITHIN_S, HOLDER_LEAVES_
 from tapewire.edge.mailbox.lane import Lane, Lanes
 from tapewire.edge.mailbox.letters import Letters
 from tapewire.edge.mailbox.line import Line
+from tapewire.edge.mailbox.newcomers import Newcomers
+from tapewire.edge.mailbox.presence import LOOK_EVERY_S, LOOK_FIRST_AFTER_S, Presence
 from tapewire.edge.mailbox.relay import Relays
 from tapewire.edge.mailbox.state import JOINABLE, Event, State
-from tapewire.edge.mailbox.tray import HOLD_BACK_S, SUCCEED_AS_PROMISED_WITHIN_S, SUCCEED_WITHIN_S
+from tapewire.edge.mailbox.tray import HOLD_BACK_S, SUCCEED_WITHIN_S
 from tapewire.edge.runtime.admin import Admin, Found, OutOfReach
 from tapewire.edge.runtime.clock import Clock
 from tapewire.edge.runtime.tasks import Tasks
@@ -106,6 +108,9 @@ class Lines:
             on_hang_up=on_hang_up,
         )
         self._handover = Handover(admins, clock)
+        self._newcomers = Newcomers(admins[Kind.INBOX], clock, tasks)
+        self._presence = Presence(admins[Kind.RECENT], tasks)
+        relays.queue = lambda: node.queue
         node.on_up.append(self._announce)
         relays.on_back = self._mark
 
@@ -196,7 +201,10 @@ class Lines:
         """Return what is in a line's queue, declared if absent; notice whether it is in reach."""
         admin = self._admins[line.kind]
         try:
-            found = await admin.open(line.queue)
+            if line.kind is Kind.INBOX and line.shared:
+                found = await self._newcomers.open(line.queue)
+            else:
+                found = await admin.open(line.queue)
         except (OutOfReach, TimeoutError):
             if admin.is_up:  # else everything is away, and whoever is connected waits
                 self._out_of_reach(line)
@@ -359,7 +367,7 @@ class Lines:
                 case Ask():
                     self.letters.ask(line)
                 case Succeed():
-                    self._clock.after(SUCCEED_WITHIN_S, partial(self._succeed, line))
+                    self._tasks.spawn(self._succeed(line), "succeed a holder")
                 case TellAcked(member, ids):
                     _connection(member).tell_acked(ids)
                 case RelayAcked(ids):
@@ -367,12 +375,19 @@ class Lines:
         if line.kind is Kind.RECENT and len(line.tray) >= RECENT_PREFETCH:
             self._close_laggards(line)
 
-    def _succeed(self, line: Line, *, at_last: bool = False) -> None:
-        if line.tray.predecessor.promised and not at_last:
-            again = partial(self._succeed, line, at_last=True)
-            self._clock.after(SUCCEED_AS_PROMISED_WITHIN_S, again)
-            return
-        self.perform(line, line.tray.succeed(self._clock.now()))
+    async def _succeed(self, line: Line) -> None:
+        """Go on as the holder when the last one says that it has closed, or is gone."""
+        last = line.tray.predecessor
+        node, until, pause_s = last.node, self._clock.now() + SUCCEED_WITHIN_S, LOOK_FIRST_AFTER_S
+        while last.is_awaited and last.node == node and self._clock.now() < until:
+            queue = self.letters.queues.get(node)
+            if queue is not None and not await self._presence.has(queue):
+                self.letters.queues.pop(node, None)
+                break
+            await asyncio.sleep(pause_s)
+            pause_s = min(2 * pause_s, LOOK_EVERY_S)
+        if last.is_awaited:
+            self.perform(line, line.tray.succeed(self._clock.now()))
 
     def _close_laggards(self, line: Line) -> None:
         for laggard in line.tray.laggards():

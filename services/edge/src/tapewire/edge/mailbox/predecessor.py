@@ -10,26 +10,24 @@ class Predecessor:
     knows. What was on its way to it when it let go comes back behind what the broker has given to
     its successor by then: deliveries that nobody had before wait here until it has closed.
 
-    Attributes:
-        promised: it has said that it is giving everything back, and will say when it has.
     """
 
-    __slots__ = ("_heard", "_kept", "_teller", "promised")
+    __slots__ = ("_heard", "_kept", "_teller")
 
     def __init__(self) -> None:
         self._teller = ""  # edge, dot, opening of its tray; nobody: empty
         self._heard = 0
         self._kept: list[tuple[Parcel, int]] | None = None
-        self.promised = False
 
     @property
     def is_known(self) -> bool:
         """Whether a holder has told this edge how far it is."""
         return bool(self._teller)
 
-    def is_on(self, node: str) -> bool:
-        """Whether it is on that edge."""
-        return self._teller.startswith(f"{node}.")
+    @property
+    def node(self) -> str:
+        """The edge that it is on; empty when none is known."""
+        return self._teller.rpartition(".")[0]
 
     def in_step(self, teller: str, number: int) -> None:
         """Everything up to ``number`` of its count is known here."""
@@ -43,8 +41,7 @@ class Predecessor:
 
     def closing(self, node: str) -> None:
         """That edge is giving everything back."""
-        self.promised = True
-        if not self.is_on(node):
+        if self.node != node:
             self.in_step(f"{node}.", 0)
 
     # Its deliveries, and ours
@@ -53,6 +50,11 @@ class Predecessor:
     def keeps(self) -> bool:
         """Whether deliveries of this edge wait for its end."""
         return bool(self._kept)
+
+    @property
+    def is_awaited(self) -> bool:
+        """Whether this edge has begun to wait for its end."""
+        return self._kept is not None
 
     @property
     def kept_tags(self) -> list[int]:
@@ -79,6 +81,6 @@ class Predecessor:
 
     def end(self) -> list[tuple[Parcel, int]]:
         """It has gone: return what waited for that."""
-        self._teller, self._heard, self.promised = "", 0, False
+        self._teller, self._heard = "", 0
         kept, self._kept = self._kept, None
         return kept or []

@@ -12,9 +12,10 @@
     <user>.hang_up  client                    an operator wants this connection closed, or all
     <user>.asked    trays                     an operator looks: who holds messages of one, answer
 
-All of one edge are published on one AMQP channel, in order, without confirms: whatever is lost here
-is still on the broker, in its tray. Who misses a number asks the holder; when the broker was out of
-reach, the holder says how far it was.
+Each names its sender's own queue: while that is there, the sender is. All of one edge are published
+on one AMQP channel, in order, without confirms: whatever is lost here is still on the broker, in
+its tray. Who misses a number asks the holder; when the broker was out of reach, the holder says how
+far it was.
 """
 
 import asyncio
@@ -52,6 +53,8 @@ class Note(NamedTuple):
     end: bool = False
     holder: bool = False
     at: tuple[str, int] = ("", 0)
+    queue: str = ""
+    """The sender's own queue: while it is there, so is the sender."""
 
 
 def binding(user_word: str) -> Binding:
@@ -91,6 +94,7 @@ def read(message: DeliveredMessage) -> Note | None:
             end=bool(headers.get("end")),
             holder=bool(headers.get("holder")),
             at=_count_of(headers),
+            queue=headers.get("queue", ""),
         )
     except (KeyError, ValueError, AttributeError, TypeError) as error:
         log.warning("a relay makes no sense: %r", error)
@@ -119,6 +123,8 @@ class Relays:
         self._tap: Tap | None = None
         self._flushing: asyncio.Task[None] | None = None
         self._was_open = False
+        self.queue: Callable[[], str] = str
+        """Returns the name of this edge's own queue."""
         self.on_back: Callable[[], None] | None = None
         """Called when relays pass again, and the last ones before may be lost."""
         self.sent = 0
@@ -194,7 +200,7 @@ class Relays:
     ) -> None:
         if len(self._due) >= WAITING:
             return
-        headers |= {"node": self._node, "trays": ",".join(trays)}
+        headers |= {"node": self._node, "queue": self.queue(), "trays": ",".join(trays)}
         properties = spec.Basic.Properties(delivery_mode=1, message_type=type_, headers=headers)
         self._due.append(Outgoing(RELAY, f"{user}.{word}", body, properties))
         if self._flushing is None or self._flushing.done():
