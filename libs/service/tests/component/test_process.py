@@ -107,7 +107,10 @@ async def test_a_signal_drains_before_any_connection_is_closed(
 ):
     process = await launch()
     url = await process.listening()
-    async with connect(url.replace("http", "ws") + "/v1/ws") as socket, httpx.AsyncClient() as http:
+    async with (
+        connect(url.replace("http", "ws") + "/v1/ws") as socket,
+        httpx.AsyncClient(timeout=60) as http,
+    ):
         assert await socket.recv() == "hello"
         process.child.send_signal(number)
         async with asyncio.timeout(10):
@@ -178,7 +181,7 @@ async def test_a_taken_port_ends_the_service_and_its_parts(launch: Launch):
 async def test_a_collector_that_is_away_does_not_hold_up_the_exit(launch: Launch):
     process = await launch(TAPEWIRE_OTLP_ENDPOINT="http://127.0.0.1:1")
     url = await process.listening()
-    async with httpx.AsyncClient() as http:
+    async with httpx.AsyncClient(timeout=60) as http:
         await http.get(f"{url}/v1/task")
     process.child.terminate()
     assert await process.exit_status() == 0
@@ -201,7 +204,7 @@ async def test_spans_go_to_the_collector_that_is_configured(launch: Launch):
         port = collector.sockets[0].getsockname()[1]
         process = await launch(TAPEWIRE_OTLP_ENDPOINT=f"http://127.0.0.1:{port}/")
         url = await process.listening()
-        async with httpx.AsyncClient() as http:
+        async with httpx.AsyncClient(timeout=60) as http:
             await http.get(f"{url}/v1/task")
         process.child.terminate()
         assert await process.exit_status() == 0

@@ -72,7 +72,10 @@ def make() -> FastAPI:
 @pytest.fixture
 async def client() -> AsyncIterator[httpx.AsyncClient]:
     app = make()
-    async with running(app, app.state.settings) as url, httpx.AsyncClient(base_url=url) as made:
+    async with (
+        running(app, app.state.settings) as url,
+        httpx.AsyncClient(base_url=url, timeout=60) as made,
+    ):
         yield made
 
 
@@ -94,7 +97,10 @@ async def test_a_ready_service_says_so_and_why_not(
 
 async def test_a_draining_service_is_alive_and_not_ready():
     app = make()
-    async with running(app, app.state.settings) as url, httpx.AsyncClient(base_url=url) as client:
+    async with (
+        running(app, app.state.settings) as url,
+        httpx.AsyncClient(base_url=url, timeout=60) as client,
+    ):
         await app.state.lifecycle.drain()
         assert (await client.get("/healthz")).status_code == 200
         answer = await client.get("/readyz")
@@ -210,7 +216,10 @@ async def test_links_among_the_components_show_on_metrics():
         title="Test",
         description="A test",
     )
-    async with running(app, app.state.settings) as url, httpx.AsyncClient(base_url=url) as client:
+    async with (
+        running(app, app.state.settings) as url,
+        httpx.AsyncClient(base_url=url, timeout=60) as client,
+    ):
         assert (await client.get("/readyz")).status_code == 503
         lines = (await client.get("/metrics")).text.splitlines()
         assert 'tapewire_broker_up{role="publish"} 0.0' in lines

@@ -21,13 +21,19 @@ def dist(tmp_path: Path) -> Path:
 
 
 async def get(settings: DashboardSettings, path: str) -> httpx.Response:
-    async with running(build(settings), settings) as url, httpx.AsyncClient(base_url=url) as client:
+    async with (
+        running(build(settings), settings) as url,
+        httpx.AsyncClient(base_url=url, timeout=60) as client,
+    ):
         return await client.get(path)
 
 
 async def test_serves_the_application_and_lets_browsers_keep_what_has_a_hash(dist: Path) -> None:
     settings = DashboardSettings(dashboard_dist=dist)
-    async with running(build(settings), settings) as url, httpx.AsyncClient(base_url=url) as client:
+    async with (
+        running(build(settings), settings) as url,
+        httpx.AsyncClient(base_url=url, timeout=60) as client,
+    ):
         page = await client.get("/")
         script = await client.get("/assets/index-abc.js")
         missing = await client.get("/assets/index-old.js")
@@ -76,7 +82,10 @@ async def test_page_may_talk_to_the_configured_services_only(dist: Path) -> None
 async def test_demo_token_is_one_that_the_fleet_accepts(dist: Path) -> None:
     settings = DashboardSettings(dashboard_dist=dist, demo=True, jwt_secret=SECRET)
     verifier = Verifier.from_settings(AuthSettings(jwt_secret=SECRET))
-    async with running(build(settings), settings) as url, httpx.AsyncClient(base_url=url) as client:
+    async with (
+        running(build(settings), settings) as url,
+        httpx.AsyncClient(base_url=url, timeout=60) as client,
+    ):
         reply = await client.post("/v1/demo/token", json={"userId": "alice"})
         nobody = await client.post("/v1/demo/token", json={"userId": "all"})
     claims = await verifier.verify(reply.json()["token"])
@@ -89,7 +98,10 @@ async def test_demo_token_is_one_that_the_fleet_accepts(dist: Path) -> None:
 
 async def test_without_the_demo_nobody_gets_a_token(dist: Path) -> None:
     settings = DashboardSettings(dashboard_dist=dist, jwt_secret=SECRET)
-    async with running(build(settings), settings) as url, httpx.AsyncClient(base_url=url) as client:
+    async with (
+        running(build(settings), settings) as url,
+        httpx.AsyncClient(base_url=url, timeout=60) as client,
+    ):
         reply = await client.post("/v1/demo/token", json={"userId": "alice"})
     assert reply.status_code in {404, 405}
 

@@ -70,7 +70,7 @@ async def start_desk(
 async def desk(start_desk: Callable[[], Awaitable[str]], rabbit: Any, until: Any) -> str:
     """The URL of a desk that is ready."""
     url = await start_desk()
-    async with httpx.AsyncClient(base_url=url) as client:
+    async with httpx.AsyncClient(base_url=url, timeout=60) as client:
 
         async def is_ready() -> bool:
             return (await client.get("/readyz")).status_code == 200

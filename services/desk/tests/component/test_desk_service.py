@@ -81,7 +81,7 @@ async def test_a_supervisor_sees_the_sessions_of_others_and_nobody_else_does(
 
 async def test_nothing_is_shown_or_done_without_its_scope(desk, trader):
     other = trader(scopes=["md:read"])
-    async with httpx.AsyncClient(base_url=desk) as nobody:
+    async with httpx.AsyncClient(base_url=desk, timeout=60) as nobody:
         for method, path in [
             ("GET", "/v1/sessions"),
             ("GET", "/v1/sessions/s-1"),

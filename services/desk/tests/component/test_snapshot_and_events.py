@@ -32,7 +32,7 @@ def settings_of_desk(settings, database_url):
 @pytest.fixture
 async def desk_url(start_desk, settings_of_desk, rabbit, until):
     url = await start_desk(settings_of_desk)
-    async with httpx.AsyncClient(base_url=url) as client:
+    async with httpx.AsyncClient(base_url=url, timeout=60) as client:
 
         async def is_ready():
             return (await client.get("/readyz")).status_code == 200

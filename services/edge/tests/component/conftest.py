@@ -144,7 +144,7 @@ class World:
         )
         self.stack.push_async_callback(ended, process)
         edge = Edge(f"http://127.0.0.1:{port}", None)
-        async with httpx.AsyncClient() as http:
+        async with httpx.AsyncClient(timeout=60) as http:
 
             async def ready() -> bool:
                 with suppress(httpx.HTTPError):

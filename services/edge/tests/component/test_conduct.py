@@ -156,7 +156,7 @@ async def test_command_is_accepted_once_the_broker_has_it(world, edge):
     )
     accepted = await client.next("accepted")
     assert (accepted["id"], accepted["idempotencyKey"]) == (9, "k-1")
-    async with httpx.AsyncClient(base_url=edge.http) as http:
+    async with httpx.AsyncClient(base_url=edge.http, timeout=60) as http:
         headers = {"Authorization": f"Bearer {mint(SECRET, 'alice')}"}
         body = {"command": "emergency_stop", "sessionId": "s-1", "idempotencyKey": "k-2"}
         answer = await http.post("/v1/commands", json=body, headers=headers)
@@ -263,7 +263,7 @@ async def test_drain_announces_closes_and_gives_back_in_order(world):
 
 
 async def test_ready_only_while_the_broker_is_there(world, edge):
-    async with httpx.AsyncClient(base_url=edge.http) as http:
+    async with httpx.AsyncClient(base_url=edge.http, timeout=60) as http:
         assert (await http.get("/readyz")).status_code == 200
         metrics = (await http.get("/metrics")).text
         assert "tapewire_edge_connections" in metrics

@@ -4,7 +4,7 @@ import httpx
 
 
 async def samples(edge) -> dict[str, float]:
-    async with httpx.AsyncClient() as http:
+    async with httpx.AsyncClient(timeout=60) as http:
         text = (await http.get(edge.http + "/metrics")).text
     lines = (line.rpartition(" ") for line in text.splitlines() if line.startswith("tapewire_"))
     return {name: float(value) for name, _, value in lines}

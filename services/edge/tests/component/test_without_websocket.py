@@ -334,7 +334,7 @@ async def test_bad_token_gets_its_status_and_code(edge, kind, opened, token, sta
 
 
 async def test_token_stands_in_the_header_only(edge):
-    async with httpx.AsyncClient(base_url=edge.http) as http:
+    async with httpx.AsyncClient(base_url=edge.http, timeout=60) as http:
         for path in ("/v1/stream", "/v1/poll"):
             answer = await http.get(path, params={"token": mint(SECRET, "alice")})
             assert (answer.status_code, answer.json()["closeCode"]) == (401, 4502)

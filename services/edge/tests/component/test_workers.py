@@ -36,7 +36,7 @@ async def workers_of(world, count):
 
 async def until_there_are(world, edge, count):
     """Wait until so many workers are ready, as `/metrics` tells."""
-    async with httpx.AsyncClient() as http:
+    async with httpx.AsyncClient(timeout=60) as http:
 
         async def all_there() -> bool:
             with suppress(httpx.HTTPError):

@@ -131,7 +131,7 @@ async def test_a_notice_to_everyone_needs_its_scope(producer, rabbit, until):
 
 
 async def test_without_a_token_or_its_scope_nothing_is_taken(ingest, producer):
-    async with httpx.AsyncClient(base_url=ingest) as nobody:
+    async with httpx.AsyncClient(base_url=ingest, timeout=60) as nobody:
         assert (await nobody.post("/v1/events", json=TRADE)).status_code == 401
     refused = await producer("session:read").post("/v1/events", json=TRADE)
     assert (refused.status_code, refused.json()["code"]) == (403, "forbidden")
@@ -258,7 +258,7 @@ async def test_a_batch_cut_short_says_what_was_confirmed_and_a_repeat_completes_
 
 
 async def test_every_event_type_stands_in_the_openapi_document(ingest):
-    async with httpx.AsyncClient(base_url=ingest) as client:
+    async with httpx.AsyncClient(base_url=ingest, timeout=60) as client:
         document = (await client.get("/openapi.json")).json()
     body = document["paths"]["/v1/events"]["post"]["requestBody"]["content"]["application/json"]
     assert set(EXAMPLES) <= set(body["examples"])

@@ -53,7 +53,7 @@ async def test_snapshot_over_amqp_and_http_tell_the_last_value(tape, market):
         assert (unknown.status_code, unknown.json()["code"]) == (404, "unknown_symbol")
         bars = (await http.get("/v1/bars/SPY", params={"interval": "5m"})).json()
         assert bars[-1]["low"] <= bars[-1]["open"] <= bars[-1]["high"]
-        nobody = httpx.AsyncClient(base_url=http.base_url)
+        nobody = httpx.AsyncClient(base_url=http.base_url, timeout=60)
         async with nobody:
             assert (await nobody.get("/v1/quotes")).status_code == 401
 

@@ -150,7 +150,7 @@ def risk(cable: Cable, database: str, bus: Bus) -> Callable[..., Any]:
         )
         async with (
             running(build(settings, AUTH), settings) as url,
-            httpx.AsyncClient(base_url=url) as client,
+            httpx.AsyncClient(base_url=url, timeout=60) as client,
         ):
             yield client
 
