@@ -16,7 +16,6 @@ import httpx
 
 from bench.crowd import Crowd
 from bench.figures import Figure, at_least, at_most, percentile
-from bench.machine import CORES
 from bench.peers import tapewire
 from bench.scenarios.scenario import Options, Scenario
 from bench.servers import running_broker, vhost
@@ -71,8 +70,8 @@ async def _after_edge(amqp: str, scripts: Sequence[Script], runs: int) -> list[F
 async def _drained(amqp: str, scripts: Sequence[Script]) -> list[Figure]:
     """Drain one edge; its users go to another at the pace at which they are let go."""
     async with (
-        tapewire.edge([], amqp, cores=CORES) as leaving,
-        tapewire.edge([], amqp, cores=CORES) as staying,
+        tapewire.edge([], amqp) as leaving,
+        tapewire.edge([], amqp) as staying,
         Crowd() as others,
         Crowd() as crowd,
     ):

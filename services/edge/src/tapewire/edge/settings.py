@@ -42,7 +42,7 @@ class EdgeSettings(ServiceSettings):
     )
     edge_tick_s: float = Field(default=0.25, gt=0)
     edge_drain_window_s: float = Field(
-        default=12.0,  # of the drain timeout's 20: the rest is for giving trays back
+        default=8.0,
         ge=0,
         description="Over how long a drain spreads the closes of its connections.",
     )
