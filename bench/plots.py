@@ -1,4 +1,4 @@
-"""Pictures of how cost grows, in ``results``."""
+"""Pictures of how cost grows, and what joining gains, in ``results``."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -19,6 +19,11 @@ PICTURES: Final = {
         "users with quorum inboxes: memory of the edge",
     ),
     "growth-workers": ("Workers on two cores, batches of 5", ("workers",), None),
+    "joining": (
+        "Batches of 5 under way, 1000 connections",
+        ("batches of 5: Tapewire edge", "batches of 5: Centrifugo"),
+        None,
+    ),
 }
 """File → title, curves on the left axis, curve on the right one; curves by part of their name."""
 
@@ -34,6 +39,8 @@ def draw(figures: Sequence[Figure]) -> None:
     from matplotlib import pyplot
 
     for name, (title, left, right) in PICTURES.items():
+        if not any(curve in one.name for one in figures for curve in left):
+            continue
         canvas, axes = pyplot.subplots(figsize=(7, 4), layout="constrained")
         for curve in left:
             _curve(axes, figures, curve, "o-")
@@ -51,7 +58,7 @@ def draw(figures: Sequence[Figure]) -> None:
 def _curve(axes, figures: Sequence[Figure], part: str, style: str, colour: str | None = None):  # type: ignore[no-untyped-def]
     for one in figures:
         if part in one.name and one.missing is None:
-            points = {int(x): y for x, y in one.notes["points"].items()}
+            points = {int(x): y for x, y in one.notes.get("points", {}).items()}
             label = one.name.removeprefix("growth, ").partition(": ")[2] or one.name
             axes.plot(list(points), list(points.values()), style, label=label, color=colour)
             if len(points) > 3:

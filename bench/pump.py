@@ -1,10 +1,8 @@
 """Keeps a hub busy without letting more pile up than that takes.
 
 A closed loop: a window of batches is under way, and the next is published when every connection has
-all of an earlier one. The window is the smallest of ``WINDOWS`` at which the server has no time
-left: the broker, the publisher and the generator share the other core, and what goes through them
-must not keep it waiting. One rule for all peers; what a server gains from joining batches that wait
-is its own, and printed.
+all of an earlier one. A window of one is a batch by itself, which nothing waits beside; of eight,
+eight producers at once: what a server gains from joining batches that wait is its own, and printed.
 """
 
 import asyncio
@@ -14,10 +12,7 @@ from bench.crowd import Crowd, Told
 from bench.machine import CpuClock
 from bench.peers.peer import Hub
 
-WINDOWS: Final = (2, 4, 8, 16)
-BUSY: Final = 0.95  # of a core: the server has no time left
 WARM_UP_S: Final = 0.5
-PROBE_S: Final = 1.0
 SETTLED_WITHIN_S: Final = 10.0
 
 
@@ -28,7 +23,6 @@ class Pumped(NamedTuple):
         cpu_us: of the server, a delivery.
         busy: load of the server, 0 to 1; ``swarm``: of the generator.
         joined: messages that a connection got by one read.
-        window: batches under way.
     """
 
     per_s: float
@@ -37,15 +31,12 @@ class Pumped(NamedTuple):
     swarm: float
     bytes_each: float
     joined: float
-    window: int
 
 
 async def pump(
-    crowd: Crowd, hub: Hub, batch: int, *, runs: int, seconds: float, window: int | None = None
+    crowd: Crowd, hub: Hub, batch: int, *, runs: int, seconds: float, window: int
 ) -> list[Pumped]:
-    """Return what ``runs`` runs of ``seconds`` each gave, with the window that saturates."""
-    if window is None:
-        window = await saturating(crowd, hub, batch)
+    """Return what ``runs`` runs of ``seconds`` each gave, with ``window`` batches under way."""
     await crowd.reset()
     clients = (await crowd.tell()).clients
     await crowd.credit_every(clients * batch)
@@ -77,7 +68,6 @@ async def pump(
                     (now.cpu_s - before.cpu_s) / took_s,
                     (now.bytes - before.bytes) / count,
                     count / max(1, now.receives - before.receives),
-                    window,
                 )
             )
             before = now
@@ -88,20 +78,6 @@ async def pump(
     if told.least != told.most:
         raise RuntimeError(f"some got {told.least} messages, others {told.most}")
     return found
-
-
-async def saturating(crowd: Crowd, hub: Hub, batch: int) -> int:
-    """Return the smallest window at which the server is busy; of none, the one that comes closest.
-
-    Within two hundredths the smaller counts: a window that adds nothing adds only waiting.
-    """
-    loads: dict[int, float] = {}
-    for window in WINDOWS:
-        (run,) = await pump(crowd, hub, batch, runs=1, seconds=PROBE_S, window=window)
-        loads[window] = run.busy
-        if run.busy >= BUSY:
-            return window
-    return next(window for window in WINDOWS if loads[window] >= max(loads.values()) - 0.02)
 
 
 async def _pump(crowd: Crowd, hub: Hub, batch: int) -> None:

@@ -9,6 +9,7 @@ from bench.scenarios.consume import CONSUME
 from bench.scenarios.fan_out import FAN_OUT, FAN_OUT_QUICK, MARKET
 from bench.scenarios.growth import GROWTH
 from bench.scenarios.ingest import INGEST
+from bench.scenarios.joining import JOINING
 from bench.scenarios.latency import LATENCY
 from bench.scenarios.memory import MEMORY
 from bench.scenarios.opening import HANDSHAKES, RETURNING
@@ -17,6 +18,6 @@ from bench.scenarios.slow import SLOW
 from bench.scenarios.storms import STORMS
 
 ALL: Final[tuple[Scenario, ...]] = (
-    *(CEILING, FAN_OUT_QUICK, MARKET, FAN_OUT, LATENCY, HANDSHAKES, RETURNING, STORMS),
+    *(CEILING, FAN_OUT_QUICK, MARKET, FAN_OUT, JOINING, LATENCY, HANDSHAKES, RETURNING, STORMS),
     *(MEMORY, ALERTS, INGEST, CONSUME, COMPRESSION, SLOW, GROWTH),
 )

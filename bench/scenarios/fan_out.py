@@ -27,6 +27,7 @@ from bench.servers import NotHere
 
 US: Final = "Tapewire edge"
 BATCHES: Final = (1, 5, 20)
+EIGHT: Final = 8  # batches under way, as of eight producers
 
 PEERS: Final = (
     Peer(US, tapewire.broadcasting),
@@ -59,11 +60,7 @@ async def run(options: Options) -> list[Figure]:
     found = list(figures.values())
     for batch, goal in RATIOS.items():
         ours, theirs = figures.get(named(US, batch)), figures.get(named("Centrifugo", batch))
-        one = ratio(f"fan-out, batches of {batch}: edge / Centrifugo", ours, theirs, goal)
-        if ours and theirs and not (ours.missing or theirs.missing):
-            by_clock = ours.notes["by_the_clock"] / theirs.notes["by_the_clock"]
-            one.notes["by_the_clock"] = round(by_clock, 2)
-        found.append(one)
+        found += ratios(f"fan-out, batches of {batch}: edge / Centrifugo", ours, theirs, goal)
     for peer in PEERS[2:]:
         ours, theirs = figures.get(named(US, 1)), figures.get(named(peer.name, 1))
         name = f"fan-out, one at a time: edge / {peer.name}"
@@ -71,16 +68,28 @@ async def run(options: Options) -> list[Figure]:
     return found
 
 
+def ratios(name: str, ours: Figure | None, theirs: Figure | None, goal: Goal) -> list[Figure]:
+    """Return ours to theirs: of a batch by itself, and of eight under way."""
+    alone = ratio(name, ours, theirs, goal)
+    if not (ours and theirs) or ours.missing or theirs.missing:
+        return [alone]
+    alone.notes["by_the_clock"] = round(
+        ours.notes["by_the_clock"] / theirs.notes["by_the_clock"], 2
+    )
+    mine, other = ours.notes["eight_at_once"], theirs.notes["eight_at_once"]
+    return [alone, Figure(f"{name}, eight at once", "times", (mine / other,), goal)]
+
+
 async def quick(options: Options) -> list[Figure]:
     """Measure the edge and the plain broadcast, and the ratio between them."""
     figures: dict[str, Figure] = {}
     for peer in (PEERS[0], PEERS[2]):
-        figures |= {f.name: f for f in await measure(peer.name, peer.start, (1, 5), options, 4)}
+        figures |= {f.name: f for f in await measure(peer.name, peer.start, (1, 5), options)}
     found = list(figures.values())
-    for batch, least in ((1, 2.0), (5, 5.0)):
+    for batch, least in ((1, 1.2), (5, 5.0)):
         ours, theirs = figures.get(named(US, batch)), figures.get(named("Starlette", batch))
         name = f"fan-out, batches of {batch}: edge / plain broadcast"
-        found.append(ratio(name, ours, theirs, at_least(least)))
+        found += ratios(name, ours, theirs, at_least(least))
     return found
 
 
@@ -89,9 +98,8 @@ async def measure(
     start: Callable[[], AbstractAsyncContextManager[Hub]],
     batches: Sequence[int],
     options: Options,
-    window: int | None = None,
 ) -> list[Figure]:
-    """Return a figure for each batch size; with so many batches under way, or what saturates."""
+    """Return a figure for each batch size: by itself, and in the notes with eight under way."""
     found: list[Figure] = []
     goals: dict[int, Goal] = {1: at_least(100_000)} if name == US else {}
     try:
@@ -101,13 +109,20 @@ async def measure(
                 raise NotHere(f"{opened.failed} connections failed")
             await asyncio.sleep(0.5)
             for batch in batches:
-                runs = await pump(
-                    *(crowd, hub, batch),
-                    runs=options.runs,
-                    seconds=options.seconds,
-                    window=window,
-                )
-                found.append(figure(named(name, batch), runs, goals.get(batch)))
+                alone, eight = [
+                    await pump(
+                        *(crowd, hub, batch),
+                        runs=options.runs,
+                        seconds=options.seconds,
+                        window=window,
+                    )
+                    for window in (1, EIGHT)
+                ]
+                one = figure(named(name, batch), alone, goals.get(batch))
+                at_once = figure("", eight)
+                one.notes["eight_at_once"] = round(at_once.median)
+                one.notes["eight_joined"] = at_once.notes["joined"]
+                found.append(one)
     except (NotHere, RuntimeError, TimeoutError, OSError) as error:
         left = [batch for batch in batches if named(name, batch) not in {f.name for f in found}]
         why = str(error) or type(error).__name__
@@ -120,7 +135,7 @@ def figure(name: str, runs: Sequence[Pumped], goal: Goal | None = None) -> Figur
 
     Beside a server that is busy all the time it is what comes by the clock, in the notes. Where the
     loop waits for who publishes, it tells what the server could do. ``joined`` are the messages
-    that came to a connection by one read, ``window`` the batches under way.
+    that came to a connection by one read.
     """
     middle = sorted(runs, key=lambda run: run.cpu_us)[len(runs) // 2]
     notes: dict[str, Any] = {
@@ -130,7 +145,6 @@ def figure(name: str, runs: Sequence[Pumped], goal: Goal | None = None) -> Figur
         "generator_busy": round(middle.swarm, 2),
         "bytes_each": round(middle.bytes_each),
         "joined": round(middle.joined, 1),
-        "window": middle.window,
     }
     return Figure(name, "deliveries/s/core", tuple(1e6 / run.cpu_us for run in runs), goal, notes)
 
@@ -156,7 +170,7 @@ async def market(options: Options) -> list[Figure]:
     async with tapewire.edge(channels) as edge, Crowd() as crowd:
         await crowd.open(edge.port, edge.scripts(options.connections))
         hub = Market(edge)
-        runs = await pump(crowd, hub, 50, runs=options.runs, seconds=options.seconds)
+        runs = await pump(crowd, hub, 50, runs=options.runs, seconds=options.seconds, window=2)
     made = figure("fan-out, 50 symbols at 20 Hz", runs, at_least(300_000))
     by_clock = Figure(
         "fan-out, 50 symbols at 20 Hz, by the clock",
