@@ -1,8 +1,14 @@
 """Every fault, as values: what it strikes, how often in a round, what it needs."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from contextlib import (
+    AbstractAsyncContextManager,
+    asynccontextmanager,
+    nullcontext,
+    suppress,
+)
 from dataclasses import dataclass
 from random import Random
 from resource import RLIMIT_FSIZE
@@ -15,6 +21,13 @@ from faults import clocks, cluster, databases
 from faults.devices import open_socket
 from faults.target import Absent
 from faults.world import World
+
+PUBLISH, DECLARE, ACK = (
+    # A method frame: kind, channel, size, class and method. A declaration is declare or bind.
+    re.compile(rb"\x01..\x00\x00.." + method, re.DOTALL)
+    for method in (rb"\x00\x3c\x00\x28", rb"\x00\x32\x00[\x0a\x14]", rb"\x00\x3c\x00\x50")
+)
+PASSES_WITHIN_S = 10.0
 
 Strike = Callable[[World, Random, Any], Awaitable[object]]
 Setting = Callable[[World], AbstractAsyncContextManager[Any]]
@@ -77,6 +90,24 @@ async def _broker_restarts(world: World, rng: Random, number: int) -> None:
 
 async def _cut(world: World, rng: Random, cables: list) -> None:
     rng.choice(cables).cut()
+
+
+def _cut_amid(frame: re.Pattern[bytes]) -> Strike:
+    """Cut one service's connections when it sends such a frame: in it, or before its answer."""
+
+    async def strike(world: World, rng: Random, cables: list) -> None:
+        whole = rng.random() < 0.5
+        newcomer = asyncio.create_task(world.newcomer(rng, alerts=3))  # has something declared
+        try:
+            for cable in rng.sample(cables, len(cables)):
+                with suppress(TimeoutError):
+                    await cable.cut_at(frame, whole=whole, within_s=PASSES_WITHIN_S)
+                    return
+            raise Absent(f"no service sent {frame.pattern!r}")
+        finally:
+            await newcomer
+
+    return strike
 
 
 async def _unplug(world: World, rng: Random, cables: list) -> None:
@@ -173,6 +204,10 @@ FAULTS = (
     Fault("risk or market SIGTERM", _signal(SIGTERM, "risk", "market"), times=2),
     Fault("any kill -9", _signal(SIGKILL, *SERVICES), times=8, apart_s=1.0),
     Fault("broker connections cut", _cut, times=16, apart_s=1.0, setting=_broker_cables),
+    *(
+        Fault(f"broker cut mid-{amid}", _cut_amid(frame), times=8, setting=_broker_cables)
+        for amid, frame in (("publish", PUBLISH), ("declare", DECLARE), ("ack", ACK))
+    ),
     Fault("broker out of reach", _unplug, times=5, apart_s=2.0, setting=_broker_cables),
     Fault("broker restarted", _broker_restarts, times=2, setting=_value(SIGTERM)),
     Fault("broker kill -9", _broker_restarts, times=2, setting=_value(SIGKILL)),

@@ -1,9 +1,12 @@
 """A publisher says when the broker has a message, and never that it has one when it has not."""
 
 import asyncio
+import re
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import pytest
+from aiormq.exceptions import AMQPError
 
 from tapewire.broker import Link, NotConfirmed, Publisher, Role, Unroutable, declare
 from tapewire.broker.topology import (
@@ -93,6 +96,27 @@ async def test_a_lost_connection_is_not_confirmed_and_heals(bench: "Bench") -> N
     assert all(o is None or isinstance(o, NotConfirmed) for o in outcomes)
     await bench.publisher.publish(INGEST, "x", b"{}", type="t", message_id="last")
     assert bench.publish.reconnects == 1
+
+
+@pytest.mark.parametrize("confirm_lost", [False, True], ids=["amid the frame", "confirm lost"])
+async def test_a_connection_cut_amid_a_publish_confirms_nothing(
+    bench: "Bench", *, confirm_lost: bool
+) -> None:
+    """Half a frame is no message; one whose confirm got lost is there, and is not claimed to be."""
+    await bench.publisher.publish(INGEST, "x", b"{}", type="t", message_id="1")
+    publish = re.compile(rb"\x00\x3c\x00\x28.*ingest", re.DOTALL)
+    cut = asyncio.create_task(bench.cable.cut_at(publish, whole=confirm_lost, within_s=60))
+    await asyncio.sleep(0)  # it lies in wait
+    with pytest.raises(NotConfirmed):
+        await bench.publisher.publish(INGEST, "x", b"{}", type="t", message_id="2")
+    await cut
+    await bench.publisher.publish(INGEST, "x", b"{}", type="t", message_id="3")
+    arrived = 0
+    async with asyncio.timeout(60):
+        while not arrived:
+            with suppress(RuntimeError, AMQPError, OSError):  # the look's connection was cut, too
+                arrived = await bench.depth(INGEST_INBOX.name)
+    assert arrived == 2 + confirm_lost
 
 
 async def test_opening_that_takes_longer_than_a_deadline_serves_the_next_message(

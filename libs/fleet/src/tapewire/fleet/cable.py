@@ -1,12 +1,24 @@
 """A TCP relay in front of a broker or database that tests can cut. Not part of a fleet."""
 
 import asyncio
+import re
 from contextlib import suppress
+from dataclasses import dataclass, field
 from typing import Final
 
 from yarl import URL
 
 CHUNK: Final = 65_536
+UNDERSTOOD_S: Final = 0.05  # the far end has read what it was sent, and done it
+
+
+@dataclass(frozen=True)
+class _Trap:
+    pattern: re.Pattern[bytes]
+    whole: bool
+    sprung: asyncio.Future[None] = field(
+        default_factory=lambda: asyncio.get_running_loop().create_future()
+    )
 
 
 class Cable:
@@ -24,6 +36,7 @@ class Cable:
         self._tasks: set[asyncio.Task[None]] = set()
         self._server: asyncio.Server | None = None
         self._frozen: set[asyncio.StreamWriter] = set()
+        self._trap: _Trap | None = None
         self.broken = False
 
     async def start(self) -> str:
@@ -45,6 +58,25 @@ class Cable:
             writer.transport.abort()
         self._writers.clear()
         self._frozen.clear()
+
+    async def cut_at(self, pattern: re.Pattern[bytes], *, whole: bool, within_s: float) -> None:
+        """Break every connection when ``pattern`` is next sent to the far end; return then.
+
+        Args:
+            pattern: looked for in each piece that is read; not across two.
+            whole: the far end gets that piece, and no answer comes back; else it gets it up to the
+                end of what was found.
+            within_s: how long to wait for it.
+
+        Raises:
+            TimeoutError: it did not pass in time.
+        """
+        self._trap = trap = _Trap(pattern, whole)
+        try:
+            async with asyncio.timeout(within_s):
+                await trap.sprung
+        finally:
+            self._trap = None
 
     def freeze(self) -> None:
         """Let nothing pass any more on the connections there are, and break none; new ones work.
@@ -82,17 +114,40 @@ class Cable:
             writer.transport.abort()
             return
         self._writers |= {writer, far_writer}
-        for source, sink in ((reader, far_writer), (far_reader, writer)):
-            task = asyncio.create_task(self._pump(source, sink))
+        for source, sink, back in ((reader, far_writer, writer), (far_reader, writer, None)):
+            task = asyncio.create_task(self._pump(source, sink, back))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
-    async def _pump(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+    async def _pump(
+        self,
+        source: asyncio.StreamReader,
+        sink: asyncio.StreamWriter,
+        back: asyncio.StreamWriter | None,
+    ) -> None:
+        """Relay until the end; ``back`` is the way back, of what goes to the far end."""
         with suppress(OSError):
             while data := await source.read(CHUNK):
                 if self.latency_s:
                     await asyncio.sleep(self.latency_s)
-                if sink not in self._frozen:
+                trap = self._trap
+                if back is not None and trap and (found := trap.pattern.search(data)):
+                    await self._spring(
+                        trap, sink, back, data if trap.whole else data[: found.end()]
+                    )
+                elif sink not in self._frozen:
                     sink.write(data)
         if sink not in self._frozen:
             sink.close()
+
+    async def _spring(
+        self, trap: _Trap, sink: asyncio.StreamWriter, back: asyncio.StreamWriter, data: bytes
+    ) -> None:
+        self._trap = None
+        self._frozen.add(back)
+        sink.write(data)
+        await sink.drain()
+        await asyncio.sleep(UNDERSTOOD_S)
+        self.cut()
+        if not trap.sprung.done():
+            trap.sprung.set_result(None)
