@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Final
 
+from bench import charts
 from bench.crowd import Crowd
 from bench.figures import Figure, Goal, at_least, ratio
 from bench.peers import (
@@ -65,6 +66,8 @@ async def run(options: Options) -> list[Figure]:
         ours, theirs = figures.get(named(US, 1)), figures.get(named(peer.name, 1))
         name = f"fan-out, one at a time: edge / {peer.name}"
         found.append(ratio(name, ours, theirs, at_least(1.0)))
+    if not options.peers:
+        charts.peers(found, {b: [named(peer.name, b) for peer in PEERS] for b in BATCHES})
     return found
 
 

@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from aiormq.abc import DeliveredMessage
 
-from bench import payload
+from bench import charts, payload
 from bench.crowd import Crowd
 from bench.figures import Figure, at_most, percentile
 from bench.machine import CORES, CpuClock
@@ -89,6 +89,7 @@ async def run(options: Options) -> list[Figure]:
         notes: dict[str, Any] = {"p99": p99, "percentiles_by_2": histogram}
         name = f"stage: {names[stage]}, p50"
         found.append(Figure(name, "ms", (p50,), notes=notes))
+    charts.stages({names[stage]: values for stage, values in stages.items()})
     return found
 
 
