@@ -11,12 +11,12 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from tapewire.service import ServiceSettings
 from tapewire.service.database import (
-    READ_ONLY,
     Database,
     database_url,
     engine_from,
     migrate,
 )
+from tapewire.service.sqlite import READ_ONLY
 
 FIRST = """
 from alembic import op

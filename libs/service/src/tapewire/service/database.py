@@ -9,27 +9,21 @@ from typing import Any
 
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import URL, Connection, event, make_url, text
-from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy import URL, Connection, make_url, text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
-from sqlalchemy.pool import ConnectionPoolEntry
 
 from tapewire.broker import cancelled
+from tapewire.service import sqlite
 from tapewire.service.settings import ServiceSettings
+from tapewire.service.sqlite import READ_ONLY
 
 log = logging.getLogger(__name__)
 
-BUSY_TIMEOUT_MS = 5_000  # another process may be migrating or checkpointing the same file
 PROBE_EVERY_S = 5.0
 PROBE_TIMEOUT_S = 3.0
 DATABASE_ERRORS: tuple[type[Exception], ...] = (SQLAlchemyError, OSError)
 """What a database that is away, restarted or full raises; none of them may end a loop."""
-READ_ONLY = "tapewire_read_only"
-"""Execution option: `engine.execution_options(**{READ_ONLY: True})` for reads that must not wait.
-
-On SQLite a transaction takes the write lock when it begins, so that it cannot fail half-way
-because another took it first; one that says it only reads does not."""
 
 
 def database_url(settings: ServiceSettings, default_name: str) -> URL:
@@ -72,26 +66,9 @@ def engine_from(settings: ServiceSettings, default_name: str) -> AsyncEngine:
         if url.database and url.database != ":memory:":
             Path(url.database).parent.mkdir(parents=True, exist_ok=True)
         engine = create_async_engine(url)
-        event.listen(engine.sync_engine, "connect", _prepare_sqlite)
-        event.listen(engine.sync_engine, "begin", _begin_sqlite)
+        sqlite.prepare(engine.sync_engine)
         return engine
     return create_async_engine(url, pool_pre_ping=True, pool_recycle=1800)
-
-
-def _prepare_sqlite(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
-    # sqlite3 would begin transactions late and not at all before a SELECT; we say BEGIN ourselves
-    connection.isolation_level = None
-    cursor = connection.cursor()
-    cursor.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")  # first: the next one may wait
-    cursor.execute("PRAGMA journal_mode=WAL")
-    cursor.execute("PRAGMA synchronous=FULL")
-    cursor.execute("PRAGMA foreign_keys=ON")
-    cursor.close()
-
-
-def _begin_sqlite(connection: Connection) -> None:
-    read_only = connection.get_execution_options().get(READ_ONLY, False)
-    connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
 
 
 async def migrate(engine: AsyncEngine, alembic_dir: Path | str) -> None:

@@ -8,7 +8,7 @@ from sqlalchemy import Table
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from tapewire.service.database import READ_ONLY
+from tapewire.service.sqlite import READ_ONLY
 
 
 def upsert_into(connection: AsyncConnection, table: Table) -> Any:

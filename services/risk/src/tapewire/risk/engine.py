@@ -71,12 +71,12 @@ class Engine:
         raised: list[RuleAlarm] = []
         async with self._store.work() as work:
             sessions = await work.sessions({(e.user_id, e.session_id) for e in events}, now)
-            known = await work.applied([_key(event) for event in events])
-            fresh: dict[EventKey, None] = {}
+            fresh = await work.note(dict.fromkeys(map(_key, events)), now)
+            touched = {key[:2] for key in fresh}
             for n, event in enumerate(events):
-                if (key := _key(event)) in known or key in fresh:
+                if (key := _key(event)) not in fresh:
                     continue
-                fresh[key] = None
+                fresh.remove(key)  # a repetition among these is passed over too
                 heard, mark = hear(sessions[key[:2]], event, now)
                 session, alarms = judge(heard, heard.at or now, self._watch, mark=mark)
                 sessions[key[:2]] = session
@@ -86,8 +86,6 @@ class Engine:
                     ):
                         await self._tell(work, session, alarms, now)
                     raised += alarms
-            touched = {key[:2] for key in fresh}
-            await work.note(fresh, now)
             await work.save([self._due(sessions[key]) for key in touched], now)
         self._committed(work, raised)
 

@@ -16,7 +16,7 @@ from tapewire.risk.session import Session
 from tapewire.risk.stops import Stop, StopState
 from tapewire.risk.tables import EPISODES, OUTBOX, SESSIONS, STOPS
 from tapewire.risk.work import Work
-from tapewire.service.database import READ_ONLY
+from tapewire.service.sqlite import READ_ONLY, SHORT
 
 STUCK_MS: Final = 20_000  # then PostgreSQL takes its locks from a process that does not move
 
@@ -30,20 +30,25 @@ class Store:
 
     def __init__(self, engine: AsyncEngine) -> None:
         self.engine = engine
+        self._short = engine.execution_options(**{SHORT: True})
         self._reads = engine.execution_options(**{READ_ONLY: True})
         self._turn = asyncio.Lock() if engine.dialect.name == "sqlite" else None
 
     @asynccontextmanager
-    async def work(self) -> AsyncGenerator[Work]:
-        """Open a write transaction: committed at the end, rolled back on any error."""
+    async def work(self, *, short: bool = True) -> AsyncGenerator[Work]:
+        """Open a write transaction: committed at the end, rolled back on any error.
+
+        ``short``: it touches some rows by their keys (`sqlite.SHORT`).
+        """
+        engine = self._short if short else self.engine
         if self._turn is None:
-            async with self.engine.begin() as connection:
+            async with engine.begin() as connection:
                 await connection.execute(
                     text(f"SET LOCAL idle_in_transaction_session_timeout = {STUCK_MS}")
                 )
                 yield Work(connection)
             return
-        async with self._turn, self.engine.begin() as connection:
+        async with self._turn, engine.begin() as connection:
             yield Work(connection)
 
     async def due(self, now: datetime, *, limit: int) -> list[tuple[str, str]]:

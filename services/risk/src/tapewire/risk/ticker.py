@@ -86,7 +86,7 @@ class Ticker(Background):
                     await self._count()
                 if self._clock() >= forget_at:
                     forget_at = self._clock() + timedelta(seconds=FORGET_EVERY_S)
-                    async with self._store.work() as work:
+                    async with self._store.work(short=False) as work:
                         await work.forget(self._clock() - self._retention)
                 self._fault = None
             except DATABASE_ERRORS as error:

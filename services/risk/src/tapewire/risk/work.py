@@ -1,12 +1,20 @@
 """One write transaction: all that one cause leads to, or nothing of it."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable
 from dataclasses import asdict, replace
 from datetime import datetime
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
-from sqlalchemy import ColumnElement, Table, and_, delete, select, tuple_, update
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import (
+    ColumnElement,
+    Table,
+    and_,
+    bindparam,
+    delete,
+    select,
+    tuple_,
+    update,
+)
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tapewire.risk.episode import Episode, State
@@ -22,6 +30,7 @@ from tapewire.risk.rows import (
 from tapewire.risk.session import Session
 from tapewire.risk.stops import Stop
 from tapewire.risk.tables import APPLIED, EPISODES, OUTBOX, SESSIONS, STOPS
+from tapewire.service.statements import insert_new, upsert
 
 Key: TypeAlias = tuple[str, str]
 """A session: user id, session id."""
@@ -29,9 +38,17 @@ Key: TypeAlias = tuple[str, str]
 EventKey: TypeAlias = tuple[str, str, str]
 """An event: user id, session id, event id."""
 
-_KEY = tuple_(SESSIONS.c.user_id, SESSIONS.c.session_id)
-_EPISODE_KEY = tuple_(EPISODES.c.user_id, EPISODES.c.session_id)
-_EVENT_KEY = tuple_(APPLIED.c.user_id, APPLIED.c.session_id, APPLIED.c.event_id)
+EVENT_KEY: Final = ("user_id", "session_id", "event_id")
+
+_KEYS: Final = bindparam("keys", expanding=True)
+_SESSIONS: Final = (
+    select(SESSIONS.c.user_id, SESSIONS.c.session_id, SESSIONS.c.body)
+    .where(tuple_(SESSIONS.c.user_id, SESSIONS.c.session_id).in_(_KEYS))
+    .with_for_update()
+)
+_EPISODES: Final = select(
+    EPISODES.c.user_id, EPISODES.c.session_id, EPISODES.c.rule, EPISODES.c.body
+).where(tuple_(EPISODES.c.user_id, EPISODES.c.session_id).in_(_KEYS))
 
 
 class Work:
@@ -67,20 +84,14 @@ class Work:
         """Return a session with its episodes if it is known."""
         return (await self._read([(user, session)])).get((user, session))
 
-    async def applied(self, keys: Collection[EventKey]) -> set[EventKey]:
-        """Return which of these events were applied. Their sessions must have been read."""
-        rows = await self._connection.execute(
-            select(APPLIED.c.user_id, APPLIED.c.session_id, APPLIED.c.event_id).where(
-                _EVENT_KEY.in_(keys)
-            )
-        )
-        return {(user, session, event) for user, session, event in rows}
+    async def note(self, keys: Collection[EventKey], now: datetime) -> set[EventKey]:
+        """Note events as applied; return those that were not. Their sessions must have been read.
 
-    async def note(self, keys: Iterable[EventKey], now: datetime) -> None:
-        """Note events as applied."""
-        columns = ("user_id", "session_id", "event_id")
-        rows = [dict(zip(columns, key, strict=True)) | {"applied_at": now} for key in keys]
-        await self._insert_new(APPLIED, rows)
+        ``keys``: each once.
+        """
+        rows = [dict(zip(EVENT_KEY, key, strict=True)) | {"applied_at": now} for key in keys]
+        noted = await self._insert_new(APPLIED, rows, returning=EVENT_KEY)
+        return {(user, session, event) for user, session, event in noted}
 
     async def save(
         self, sessions: Iterable[tuple[Session, datetime | None]], now: datetime
@@ -154,19 +165,11 @@ class Work:
         return gone
 
     async def _read(self, keys: Collection[Key]) -> dict[Key, Session]:
-        rows = await self._connection.execute(
-            select(SESSIONS.c.user_id, SESSIONS.c.session_id, SESSIONS.c.body)
-            .where(_KEY.in_(keys))
-            .with_for_update()
-        )
+        rows = await self._connection.execute(_SESSIONS, {"keys": list(keys)})
         found = {(user, session): session_of(body) for user, session, body in rows}
         if not found:
             return {}
-        rows = await self._connection.execute(
-            select(
-                EPISODES.c.user_id, EPISODES.c.session_id, EPISODES.c.rule, EPISODES.c.body
-            ).where(_EPISODE_KEY.in_(list(found)))
-        )
+        rows = await self._connection.execute(_EPISODES, {"keys": list(found)})
         for user, session, rule, body in rows:
             self._episodes.setdefault((user, session), {})[rule] = episode_of(body)
         return {
@@ -180,21 +183,23 @@ class Work:
         )
         return [stop_of(row) for row in rows.mappings()]
 
-    def _insert(self, table: Table) -> Any:
-        dialect = sqlite if self._connection.dialect.name == "sqlite" else postgresql
-        return dialect.insert(table)
-
     async def _insert_new(
-        self, table: Table, rows: list[dict[str, Any]], unique: Sequence[str] | None = None
+        self,
+        table: Table,
+        rows: list[dict[str, Any]],
+        unique: tuple[str, ...] | None = None,
+        returning: tuple[str, ...] = (),
+    ) -> Iterable[Any]:
+        if not rows:
+            return ()
+        statement = insert_new(self._connection.dialect.name, table, unique, returning)
+        done = await self._connection.execute(statement, rows)
+        return done.all() if returning else ()
+
+    async def _upsert(
+        self, table: Table, unique: tuple[str, ...], rows: list[dict[str, Any]]
     ) -> None:
         if rows:
-            statement = self._insert(table).on_conflict_do_nothing(index_elements=unique)
+            changed = tuple(name for name in rows[0] if name not in unique)
+            statement = upsert(self._connection.dialect.name, table, unique, changed)
             await self._connection.execute(statement, rows)
-
-    async def _upsert(self, table: Table, key: tuple[str, ...], rows: list[dict[str, Any]]) -> None:
-        if rows:
-            statement = self._insert(table)
-            values = {name: statement.excluded[name] for name in rows[0] if name not in key}
-            await self._connection.execute(
-                statement.on_conflict_do_update(index_elements=key, set_=values), rows
-            )
