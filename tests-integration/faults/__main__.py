@@ -7,6 +7,7 @@ import os
 import random
 import secrets
 import signal
+import subprocess
 import sys
 import tempfile
 from contextlib import ExitStack, closing
@@ -41,6 +42,7 @@ def main() -> int:
     parser.add_argument("--repeat", type=int, default=1, help="the faults, so many times")
     parser.add_argument("--crowd", type=int, default=2, help="users of each sort")
     parser.add_argument("--keep", type=Path, help="directory for logs and records")
+    parser.add_argument("--rows", type=Path, metavar="PATH", help="append README.md's rows here")
     parser.add_argument("--list", action="store_true", help="name the faults, and end")
     arguments = parser.parse_args()
     if arguments.list:
@@ -74,8 +76,17 @@ async def _strike(fleet, directory, faults, arguments) -> campaign.Outcome:
     name = f"u{secrets.token_hex(2)}"
     world = World(fleet, directory, name=name, seed=arguments.seed, crowd=arguments.crowd)
     await world.open()
+    code = subprocess.run(  # noqa: ASYNC221
+        ("git", "rev-parse", "--short", "HEAD"), capture_output=True, text=True, check=False
+    ).stdout.strip()
+
+    def keep(row: campaign.Row) -> None:
+        if arguments.rows:
+            with arguments.rows.open("a") as rows:
+                print(campaign.markdown(row, arguments.seed, code), file=rows)
+
     try:
-        return await campaign.run(world, faults * arguments.repeat, seed=arguments.seed)
+        return await campaign.run(world, faults * arguments.repeat, seed=arguments.seed, ended=keep)
     finally:
         if arguments.keep:
             world.book.dump(directory / "book.jsonl")

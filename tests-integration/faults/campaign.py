@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from random import Random
 
@@ -46,15 +46,25 @@ class Outcome:
 
 
 async def run(
-    world: World, faults: Iterable[Fault], *, seed: int, settle_s: float = SETTLE_DEADLINE_S
+    world: World,
+    faults: Iterable[Fault],
+    *,
+    seed: int,
+    settle_s: float = SETTLE_DEADLINE_S,
+    ended: Callable[[Row], None] = lambda row: None,
 ) -> Outcome:
-    """Strike a world that is open with each fault in a round of its own, and audit."""
+    """Strike a world that is open with each fault in a round of its own, and audit.
+
+    Args:
+        ended: called after each round.
+    """
     rows: list[Row] = []
     before = await world.target.depths(world.shared)
     for fault in faults:
         row = await _round(world, fault, Random(f"{seed} {fault.name}"), settle_s)
         rows.append(row)
         print(line(row), *world.book.history(row.verdict), sep="\n", file=sys.stderr, flush=True)
+        ended(row)
     await world.leave()
     depths = await world.target.drained(world.queues, before, deadline_s=DRAINED_DEADLINE_S)
     return Outcome(tuple(rows), world.book.verdict(depths=depths))
@@ -113,6 +123,18 @@ def table(outcome: Outcome) -> str:
     lines += _findings(outcome.whole)
     lines += ["the promise holds" if outcome.holds else "THE PROMISE IS BROKEN"]
     return "\n".join(lines)
+
+
+def markdown(row: Row, seed: int, code: str) -> str:
+    """Return a row as README.md has it; ``code``: the commit that was struck."""
+    if row.absent:
+        return f"| {row.fault} | not struck: {row.absent} | | | | | | | {seed} | {code} |"
+    v = row.verdict
+    disorder = f"{len(v.disordered) + len(v.invented)}"
+    disorder += f" +{len(v.overtaken)}" if v.overtaken else ""
+    cells = (row.fault, row.struck, v.alerts, row.refused, len(v.lost), len(v.duplicated))
+    cells += (disorder, f"{v.longest_s:.1f}", seed, code)
+    return "| " + " | ".join(map(str, cells)) + " |"
 
 
 def _findings(verdict: Verdict) -> Sequence[str]:
