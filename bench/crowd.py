@@ -159,14 +159,18 @@ class Crowd:
         await self._answer("sent")
 
     async def follow(self, port: int, *, host: str = "127.0.0.1") -> None:
-        """Have every connection that a server drains opened anew at ``port``, at once."""
+        """Have every connection that a server closes opened anew at ``port``.
+
+        At once; where that fails, again with the SDKs' jitter, as part of the same time.
+        """
         await self._command("follow", host=host, port=port)
         await self._answer("follows")
 
-    async def followed(self) -> list[float]:
-        """Return, sorted, how many seconds each took that was opened anew."""
+    async def followed(self) -> tuple[list[float], int]:
+        """Return, sorted, how many seconds each took that was opened anew, and how often again."""
         await self._command("followed")
-        return sorted((await self._answer("followed"))["followed"])
+        answer = await self._answer("followed")
+        return sorted(answer["followed"]), answer["again"]
 
     async def close(self) -> None:
         """Cut every connection."""

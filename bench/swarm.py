@@ -10,8 +10,10 @@ Commands come as JSON lines on stdin, answers go as JSON lines to stdout (see ``
 
 import array
 import base64
+import heapq
 import json
 import os
+import random
 import re
 import resource
 import select
@@ -19,7 +21,7 @@ import socket
 import sys
 import time
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 MARK: Final = b"^"
 STAMP: Final = 17  # the mark and 16 digits
@@ -28,18 +30,25 @@ BUFFER: Final = 1 << 20
 SIGN_OF_LIFE_S: Final = 12.0
 DRAINED: Final = b"\x0f\xa0draining"  # a close frame's 4000 and reason
 PONG: Final = b"\x8a\x80\x00\x00\x00\x00"
+RETRY_FIRST_S: Final = 0.5  # as the SDKs: full jitter, doubled each time
+RETRY_CAP_S: Final = 20.0
+
+Script: TypeAlias = list[tuple[bytes, bytes]]
 
 
 class Client:
     """One connection: its socket and how far it has come in its script."""
 
-    __slots__ = ("began", "carry", "count", "opened", "script", "socket", "step", "tail")
+    __slots__ = ("began", "carry", "count", "opened", "script", "socket", "step", "tail", "tries")
 
-    def __init__(self, opened: socket.socket, script: list[tuple[bytes, bytes]]) -> None:
+    def __init__(
+        self, opened: socket.socket, script: Script, began: float | None = None, tries: int = 1
+    ) -> None:
         self.socket = opened
         self.script = script
         self.step = 0
-        self.began = time.perf_counter()
+        self.began = time.perf_counter() if began is None else began
+        self.tries = tries
         self.opened: list[float] = []
         self.carry = b""
         self.tail = b""
@@ -53,7 +62,8 @@ class Swarm:
         self.epoll = select.epoll()
         self.clients: dict[int, Client] = {}
         self.opening: dict[int, Client] = {}
-        self.waiting: list[list[tuple[bytes, bytes]]] = []
+        self.waiting: list[Script] = []
+        self.later: list[tuple[float, float, int, Script]] = []
         self.address = ("", 0)
         self.in_flight = 64
         self.receive_buffer = 0
@@ -70,6 +80,7 @@ class Swarm:
         self.heard: dict[int, list[int]] = {}
         self.follow = False
         self.followed: list[float] = []
+        self.again = 0
         self.buffer = bytearray(BUFFER)
         self.view = memoryview(self.buffer)
         self.inbox = b""
@@ -162,21 +173,24 @@ class Swarm:
         self.say(sent=len(self.clients))
 
     def on_follow(self, asked: dict[str, Any]) -> None:
-        """From now on, open each connection anew that a server drains, at once, there."""
+        """From now on, open each connection anew that a server closes, there.
+
+        At once the first time, then with jitter, as a real client does; its time goes on.
+        """
         self.follow, self.address = True, (asked["host"], asked["port"])
         self.in_flight = 1 << 20
-        self.followed = []
+        self.followed, self.again = [], 0
         self.say(follows=True)
 
     def on_followed(self, _: dict[str, Any]) -> None:
-        """Answer with how long each took that was opened anew."""
-        self.say(followed=self.followed)
+        """Answer with how long each took that was opened anew, and how many needed more tries."""
+        self.say(followed=self.followed, again=self.again)
 
     def on_close(self, _: dict[str, Any]) -> None:
         """Cut every connection."""
         for client in [*self.clients.values(), *self.opening.values()]:
             client.socket.close()
-        self.clients, self.opening, self.waiting = {}, {}, []
+        self.clients, self.opening, self.waiting, self.later = {}, {}, [], []
         self.say(closed=True)
 
     # Opening
@@ -184,15 +198,7 @@ class Swarm:
     def more(self) -> None:
         """Keep ``in_flight`` connections opening, and tell when all are open."""
         while self.waiting and len(self.opening) < self.in_flight:
-            script = self.waiting.pop()
-            opened = socket.socket(socket.AF_INET, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
-            opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            if self.receive_buffer:
-                opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, self.receive_buffer)
-            client = Client(opened, script)
-            opened.connect_ex(self.address)
-            self.opening[opened.fileno()] = client
-            self.epoll.register(opened.fileno(), select.EPOLLOUT | select.EPOLLIN)
+            self.connect(self.waiting.pop())
         if not self.waiting and not self.opening and not self.follow:
             self.say(
                 opened=len(self.times),
@@ -201,14 +207,31 @@ class Swarm:
                 times=self.times,
             )
 
+    def connect(self, script: Script, began: float | None = None, tries: int = 1) -> None:
+        """Begin one connection; ``began``: when its client first tried."""
+        opened = socket.socket(socket.AF_INET, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+        opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if self.receive_buffer:
+            opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, self.receive_buffer)
+        opened.connect_ex(self.address)
+        self.opening[opened.fileno()] = Client(opened, script, began, tries)
+        self.epoll.register(opened.fileno(), select.EPOLLOUT | select.EPOLLIN)
+
+    def retry(self) -> None:
+        """Begin those anew that have waited for their next try."""
+        now = time.perf_counter()
+        while self.later and self.later[0][0] <= now:
+            _, began, tries, script = heapq.heappop(self.later)
+            self.connect(script, began, tries)
+
     def advance(self, fd: int, client: Client, events: int) -> None:
         """Take a connection on in its script."""
-        if client.step == 0 and events & select.EPOLLOUT:
-            client.socket.send(client.script[0][1])
-            client.step = 1
-            self.epoll.modify(fd, select.EPOLLIN)
-            return
         try:
+            if client.step == 0 and events & select.EPOLLOUT:
+                client.socket.send(client.script[0][1])
+                client.step = 1
+                self.epoll.modify(fd, select.EPOLLIN)
+                return
             data = client.socket.recv(65536)
         except BlockingIOError:
             return
@@ -242,7 +265,13 @@ class Swarm:
         self.epoll.unregister(fd)
         client.socket.close()
         if self.opening.pop(fd, None) is not None:
-            self.failed += 1
+            if self.follow:
+                self.again += 1
+                wait_s = random.uniform(0, min(RETRY_CAP_S, RETRY_FIRST_S * 2**client.tries))
+                due = time.perf_counter() + wait_s
+                heapq.heappush(self.later, (due, client.began, client.tries + 1, client.script))
+            else:
+                self.failed += 1
             self.more()
         else:
             del self.clients[fd]
@@ -315,7 +344,7 @@ class Swarm:
         os.set_blocking(0, False)
         self.epoll.register(0, select.EPOLLIN)
         while True:
-            for fd, events in self.epoll.poll(1.0):
+            for fd, events in self.epoll.poll(0.02 if self.later else 1.0):
                 client = self.clients.get(fd)
                 if client is not None:
                     self.read(fd, client)
@@ -323,16 +352,22 @@ class Swarm:
                     self.advance(fd, self.opening[fd], events)
                 elif fd == 0 and not self.listen():
                     return
-            while self.credit_every and self.total >= self.credit_at:
-                self.credit_at += self.credit_every
-                os.write(1, b'{"credit":1}\n')
-            if time.monotonic() >= self.life_at:
-                self.life_at += SIGN_OF_LIFE_S
-                for client in self.clients.values():
-                    try:
-                        client.socket.send(PONG)
-                    except OSError:
-                        continue
+            self.turn()
+
+    def turn(self) -> None:
+        """Do what is due by now."""
+        if self.later:
+            self.retry()
+        while self.credit_every and self.total >= self.credit_at:
+            self.credit_at += self.credit_every
+            os.write(1, b'{"credit":1}\n')
+        if time.monotonic() >= self.life_at:
+            self.life_at += SIGN_OF_LIFE_S
+            for client in self.clients.values():
+                try:
+                    client.socket.send(PONG)
+                except OSError:
+                    continue
 
     def listen(self) -> bool:
         """Carry out commands; False when there will be no more."""

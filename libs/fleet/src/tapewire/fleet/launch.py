@@ -16,7 +16,7 @@ from tapewire.fleet.processes import Identity, recorded
 from tapewire.fleet.record import FLEET_FILE
 
 POLL_S = 0.05
-STOP_TIMEOUT_S = 100.0  # three stages of 30 s each, and a little
+STOP_TIMEOUT_S = 190.0  # three stages of 60 s each, and a little
 REAP_TIMEOUT_S = 3.0
 SUPERVISOR = "supervisor"
 

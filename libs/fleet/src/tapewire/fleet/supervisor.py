@@ -32,7 +32,7 @@ from tapewire.fleet.programs import Program
 
 START_ATTEMPTS = 3  # a program that dies so often at the fleet's start will not come up
 START_TIMEOUT_S = 120.0  # for one stage; two idle cores take 5 s
-STOP_TIMEOUT_S = 30.0  # for one stage; longer than the services' drain of 20 s
+STOP_TIMEOUT_S = 60.0  # for one stage; longer than an edge's drain of 40 s
 PROBE_INTERVAL_S = 0.1
 LOG_LIMIT = 20 * 1024 * 1024  # bytes; a longer log is set aside when its program starts
 

@@ -7,6 +7,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from tapewire.edge.connection.leaving import SHARE_FOR_CLOSING
 from tapewire.edge.connection.limits import Limits
 from tapewire.service import ServiceSettings
 
@@ -41,10 +42,20 @@ class EdgeSettings(ServiceSettings):
         description="How long a poll waits for something to tell.",
     )
     edge_tick_s: float = Field(default=0.25, gt=0)
+    drain_timeout_s: float = Field(
+        default=40.0,
+        gt=0,
+        description="For a whole drain: three quarters for the closes, the rest to give back.",
+    )
+    edge_drain_per_s: float = Field(
+        default=250.0,
+        gt=0,
+        description="Connections that a drain closes in a second: what another edge takes in.",
+    )
     edge_drain_window_s: float = Field(
-        default=8.0,
+        default=30.0,
         ge=0,
-        description="Over how long a drain spreads the closes of its connections.",
+        description="By when a drain has closed them all, faster than that pace if need be.",
     )
     edge_amqp_heartbeat_s: int = Field(default=10, ge=1)
     edge_attach_concurrency: int = Field(default=32, ge=1)
@@ -59,6 +70,11 @@ class EdgeSettings(ServiceSettings):
         gt=0,
         description="Of one address; connections from this machine are not counted.",
     )
+
+    @property
+    def drain_window_s(self) -> float:
+        """By when a drain has closed every connection, so that what is left can be given back."""
+        return min(self.edge_drain_window_s, SHARE_FOR_CLOSING * self.drain_timeout_s)
 
     @property
     def limits(self) -> Limits:

@@ -98,6 +98,7 @@ class Lines:
         }
         self._settled = metrics.histogram(metrics.SETTLE_LATENCY)
         self.resent = 0
+        self.releasing = 0
         self.letters = Letters(
             relays,
             node_name,
@@ -158,6 +159,7 @@ class Lines:
         self.perform(line, line.tray.leave(connection))
         if not line.claims and line.tray.state in JOINABLE:
             line.tray.apply(Event.EMPTIED)
+            self.releasing += 1
             self._tasks.spawn(self._release(line), "release line")
 
     def ack(self, connection: Connection, line: Line, ids: list[str]) -> None:
@@ -289,6 +291,7 @@ class Lines:
             del self._lines[line.name]
             for event in (line.released, line.ready, line.tried, line.in_reach):
                 event.set()  # nobody waits for anything of it any more
+            self.releasing -= 1
             self.letters.closed(line)
 
     def _on_delivery(self, line: Line, message: DeliveredMessage) -> None:

@@ -221,6 +221,11 @@ class Mailboxes:
         seat = self._seats.get(connection)
         return None if seat is None else seat.recent
 
+    @property
+    def being_given_back(self) -> int:
+        """How many trays the broker has not yet back from here."""
+        return self._lines.releasing
+
     def states(self) -> dict[State, int]:
         """Return how many trays are in each state."""
         found = dict.fromkeys(State, 0)

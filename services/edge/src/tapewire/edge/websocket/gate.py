@@ -19,6 +19,7 @@ from tapewire.contracts.frames import (
 from tapewire.edge.connection.connection import Connection
 from tapewire.edge.connection.flusher import Flusher
 from tapewire.edge.connection.handshake import is_local, origin_allowed, token_of
+from tapewire.edge.connection.leaving import Leaving
 from tapewire.edge.connection.limits import Handshakes
 from tapewire.edge.connection.session import Do, Hang, Say, Step
 from tapewire.edge.mailbox.mailboxes import Mailboxes, TooManyConnections
@@ -35,6 +36,8 @@ log = logging.getLogger(__name__)
 
 Transport: TypeAlias = Literal["ws", "sse", "poll"]
 TRANSPORTS: Final[tuple[Transport, ...]] = ("ws", "sse", "poll")
+
+DRAIN_TURN_S: Final = 0.02  # a handful of closes at the default pace: no burst for who takes them
 
 
 class Gate:
@@ -78,28 +81,25 @@ class Gate:
         self._flusher = Flusher(asyncio.get_running_loop().call_soon)
 
     async def drain(self) -> None:
-        """Accept nobody, name a window, close connections at an even pace over it (4000)."""
+        """Accept nobody, tell everybody, and close connections (4000) at the pace of `Leaving`."""
         self._draining = True
         connections = list(self._connections)
-        if not connections:
-            return
-        window_s = min(self._settings.edge_drain_window_s, 0.02 * len(connections))
-        notice = Draining(window_ms=int(window_s * 1000))
+        leaving = Leaving(
+            len(connections),
+            per_s=self._settings.edge_drain_per_s,
+            at_most_s=self._settings.drain_window_s,
+        )
+        notice = Draining(window_ms=int(leaving.spread_s * 1000))
         for connection in connections:
             if connection.live:
                 connection.say(notice)
-        await asyncio.sleep(0)  # the notice is written before the first close
-        until = self._clock.now() + window_s
-        while connections:
-            left_s = until - self._clock.now()
-            share = (
-                len(connections) if left_s <= 0 else max(1, int(len(connections) * 0.05 / left_s))
-            )
-            for connection in connections[:share]:
+        began, closed = self._clock.now(), 0
+        while closed < len(connections):
+            await asyncio.sleep(DRAIN_TURN_S)
+            due = leaving.due(self._clock.now() - began, closed, self._mailboxes.being_given_back)
+            for connection in connections[closed : closed + due]:
                 connection.close(CloseCode.DRAINING)
-            del connections[:share]
-            if connections:
-                await asyncio.sleep(min(0.05, max(0.0, left_s / len(connections))))
+            closed += due
 
     async def stop(self) -> None:
         """Close whoever is left."""
