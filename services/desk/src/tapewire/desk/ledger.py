@@ -1,19 +1,36 @@
 """Entering events into the tables. Whoever enters owns the transaction."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from functools import cache
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, case, delete, false, literal
+from sqlalchemy import (
+    Boolean,
+    ColumnElement,
+    and_,
+    bindparam,
+    case,
+    delete,
+    false,
+    func,
+    or_,
+    true,
+)
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tapewire.desk import pnl
 from tapewire.desk.entry import Entry
 from tapewire.desk.patch import Guarded, Patch, SessionKey, patches_of
-from tapewire.desk.store import upsert_into
 from tapewire.desk.tables import EVENTS, POSITIONS, SESSIONS
+from tapewire.service.statements import insert_into, insert_new, upsert
 
 COUNTERS: Final = ("decisions", "trades", "milestones", "alerts")
+
+_POSITION: Final = ("user_id", "session_id", "symbol")
+_CLOSE: Final = delete(POSITIONS).where(
+    *(POSITIONS.c[name] == bindparam(f"closed_{name}") for name in _POSITION)
+)
 
 
 async def enter(
@@ -27,9 +44,10 @@ async def enter(
     new = await _new_of(connection, entries, now)
     patches = patches_of(new)
     await pnl.keep(connection, patches, now=now)  # first: it asks which sessions had ended
-    for key, patch in patches.items():
-        await _change_session(connection, key, patch, now)
-        await _change_positions(connection, key, patch.positions)
+    if patches:
+        rows = [_row_of(key, patch, now) for key, patch in patches.items()]
+        await connection.execute(_change_sessions(connection.dialect.name), rows)
+    await _change_positions(connection, patches)
     return new
 
 
@@ -53,13 +71,10 @@ async def _new_of(
     ]
     fresh: set[tuple[str, str]] = set()
     if rows:
-        insert = (
-            upsert_into(connection, EVENTS)
-            .values(rows)
-            .on_conflict_do_nothing(index_elements=["user_id", "event_id"])
-            .returning(EVENTS.c.user_id, EVENTS.c.event_id)
+        insert = insert_new(
+            connection.dialect.name, EVENTS, ("user_id", "event_id"), ("user_id", "event_id")
         )
-        fresh = {(row.user_id, row.event_id) for row in await connection.execute(insert)}
+        fresh = {(row.user_id, row.event_id) for row in await connection.execute(insert, rows)}
     new: list[Entry] = []
     for entry in entries:
         if not entry.kept:
@@ -70,66 +85,75 @@ async def _new_of(
     return new
 
 
-async def _change_session(
-    connection: AsyncConnection, key: SessionKey, patch: Patch, now: datetime
-) -> None:
-    """Change a session's row; a session never heard of begins as active."""
-    first: dict[str, Any] = {"status": "active", "ended": False, "updated_at": now}
-    first |= dict.fromkeys(COUNTERS, 0) | dict(patch.counts)
-    change: dict[str, Any] = {"updated_at": now}
-    for name in ("status", "metrics"):
-        guarded: Guarded | None = getattr(patch, name)
-        if guarded is not None:
-            first[name] = guarded.value
-            change[name] = _guarded(SESSIONS.c[name], guarded)
-    if patch.ended is not None:
-        first["ended"] = change["ended"] = patch.ended
-    if patch.started is not None:
-        first["started"] = change["started"] = patch.started
-    if patch.completed is not None or patch.reopened:
-        first["completed"] = change["completed"] = patch.completed
-    for counter, count in patch.counts.items():
-        change[counter] = SESSIONS.c[counter] + count
-    await connection.execute(
-        upsert_into(connection, SESSIONS)
-        .values(user_id=key[0], session_id=key[1], **first)
-        .on_conflict_do_update(
-            index_elements=["user_id", "session_id"],
-            set_=change,
-            where=SESSIONS.c.ended == false() if patch.only_measures else None,
-        )
+def _row_of(key: SessionKey, patch: Patch, now: datetime) -> dict[str, Any]:
+    """Return what `_change_sessions` takes: a new session's row, and what of it is changed."""
+    return {
+        "user_id": key[0],
+        "session_id": key[1],
+        "status": patch.status.value if patch.status else "active",
+        "set_status": _is_set(patch.status, ended=False),
+        "set_status_of_ended": _is_set(patch.status, ended=True),
+        "metrics": patch.metrics.value if patch.metrics else None,
+        "set_metrics": _is_set(patch.metrics, ended=False),
+        "set_metrics_of_ended": _is_set(patch.metrics, ended=True),
+        "ended": bool(patch.ended),
+        "set_ended": patch.ended is not None,
+        "started": patch.started,
+        "completed": patch.completed,
+        "set_completed": patch.completed is not None or patch.reopened,
+        "updated_at": now,
+        "set_ended_ones": not patch.only_measures,
+        **{counter: patch.counts[counter] for counter in COUNTERS},
+    }
+
+
+def _is_set(guarded: Guarded | None, *, ended: bool) -> bool:
+    """Return whether the value is set in a session that had ended before, or that had not."""
+    return guarded is not None and not (ended and guarded.unless_ended)
+
+
+@cache
+def _change_sessions(dialect: str) -> Any:
+    """Return the statement that changes sessions; one never heard of begins as active."""
+    insert = insert_into(dialect, SESSIONS)
+    was_open = SESSIONS.c.ended == false()
+
+    def given(name: str) -> ColumnElement[bool]:
+        return bindparam(name, type_=Boolean) == true()
+
+    def changed(name: str, when: ColumnElement[bool]) -> ColumnElement[Any]:
+        return case((when, insert.excluded[name]), else_=SESSIONS.c[name])
+
+    def guarded(name: str) -> ColumnElement[Any]:
+        unguarded = given(f"set_{name}_of_ended")
+        return changed(name, or_(unguarded, and_(given(f"set_{name}"), was_open)))
+
+    return insert.on_conflict_do_update(
+        index_elements=["user_id", "session_id"],
+        set_={
+            "status": guarded("status"),
+            "metrics": guarded("metrics"),
+            "ended": changed("ended", given("set_ended")),
+            "started": func.coalesce(insert.excluded.started, SESSIONS.c.started),
+            "completed": changed("completed", given("set_completed")),
+            "updated_at": insert.excluded.updated_at,
+            **{name: SESSIONS.c[name] + insert.excluded[name] for name in COUNTERS},
+        },
+        where=or_(given("set_ended_ones"), was_open),
     )
 
 
-def _guarded(column: ColumnElement[Any], guarded: Guarded) -> Any:
-    if not guarded.unless_ended:
-        return guarded.value
-    return case((SESSIONS.c.ended == false(), literal(guarded.value)), else_=column)
-
-
 async def _change_positions(
-    connection: AsyncConnection, key: SessionKey, positions: dict[str, str | None]
+    connection: AsyncConnection, patches: Mapping[SessionKey, Patch]
 ) -> None:
-    user, session = key
-    open_ones = [
+    rows = [
         {"user_id": user, "session_id": session, "symbol": symbol, "body": body}
-        for symbol, body in positions.items()
-        if body is not None
+        for (user, session), patch in patches.items()
+        for symbol, body in patch.positions.items()
     ]
-    if open_ones:
-        insert = upsert_into(connection, POSITIONS).values(open_ones)
-        await connection.execute(
-            insert.on_conflict_do_update(
-                index_elements=["user_id", "session_id", "symbol"],
-                set_={"body": insert.excluded.body},
-            )
-        )
-    closed = [symbol for symbol, body in positions.items() if body is None]
-    if closed:
-        await connection.execute(
-            delete(POSITIONS).where(
-                POSITIONS.c.user_id == user,
-                POSITIONS.c.session_id == session,
-                POSITIONS.c.symbol.in_(closed),
-            )
-        )
+    if opened := [row for row in rows if row["body"] is not None]:
+        statement = upsert(connection.dialect.name, POSITIONS, _POSITION, ("body",))
+        await connection.execute(statement, opened)
+    if closed := [row for row in rows if row["body"] is None]:
+        keys = [{f"closed_{name}": row[name] for name in _POSITION} for row in closed]
+        await connection.execute(_CLOSE, keys)

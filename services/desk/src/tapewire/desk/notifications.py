@@ -15,8 +15,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from tapewire.contracts import EVERYONE, NotificationRead, new_id
 from tapewire.contracts.routing import CRITICAL_LEVELS
 from tapewire.desk import outbox
-from tapewire.desk.store import upsert_into
 from tapewire.desk.tables import ARCHIVED, EVENTS, READERS, READS
+from tapewire.service.statements import insert_into
 
 MAX_PAGE: Final = 200
 MAX_IDS: Final = 1000  # as many as one `notification_read` may name
@@ -167,7 +167,7 @@ async def _tell(connection: AsyncConnection, user: str, now: datetime, **said: A
 async def _take_turns(connection: AsyncConnection, user: str) -> None:
     """Let one transaction at a time change a user's marks: each then counts what the last left."""
     await connection.execute(
-        upsert_into(connection, READERS)
+        insert_into(connection.dialect.name, READERS)
         .values(user_id=user, read_through=0)
         .on_conflict_do_update(index_elements=["user_id"], set_={"user_id": user})
     )

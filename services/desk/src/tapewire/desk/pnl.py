@@ -5,17 +5,22 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from sqlalchemy import delete, func, select, true, tuple_
+from sqlalchemy import bindparam, delete, func, select, true, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tapewire.contracts import Model
 from tapewire.desk.entry import Figures
 from tapewire.desk.patch import Patch, SessionKey
-from tapewire.desk.store import upsert_into
 from tapewire.desk.tables import PNL, SESSIONS
+from tapewire.service.statements import upsert
 
 MAX_POINTS: Final = 2000  # more than a screen has columns
 AHEAD: Final = timedelta(minutes=5)  # a producer's clock further ahead than this is not believed
+
+_ENDED: Final = select(SESSIONS.c.user_id, SESSIONS.c.session_id).where(
+    tuple_(SESSIONS.c.user_id, SESSIONS.c.session_id).in_(bindparam("keys", expanding=True)),
+    SESSIONS.c.ended == true(),
+)
 
 
 class PnlPoint(Model):
@@ -42,11 +47,8 @@ async def keep(
     asked = [key for key, patch in patches.items() if patch.history_unless_ended]
     ended: set[SessionKey] = set()
     if asked:
-        query = select(SESSIONS.c.user_id, SESSIONS.c.session_id).where(
-            tuple_(SESSIONS.c.user_id, SESSIONS.c.session_id).in_(asked),
-            SESSIONS.c.ended == true(),
-        )
-        ended = {(row.user_id, row.session_id) for row in await connection.execute(query)}
+        rows = await connection.execute(_ENDED, {"keys": asked})
+        ended = {(user, session) for user, session in rows}
     newest: dict[tuple[str, str, int], Figures] = {}
     for (user, session), patch in patches.items():
         older = [] if (user, session) in ended else patch.history_unless_ended
@@ -54,18 +56,14 @@ async def keep(
             newest[user, session, _second(at, now)] = figures
     if not newest:
         return
-    insert = upsert_into(connection, PNL).values(
-        [
-            {"user_id": u, "session_id": s, "at": at, "pnl": f.pnl, "equity": f.equity}
-            for (u, s, at), f in newest.items()
-        ]
+    rows = [
+        {"user_id": u, "session_id": s, "at": at, "pnl": f.pnl, "equity": f.equity}
+        for (u, s, at), f in newest.items()
+    ]
+    statement = upsert(
+        connection.dialect.name, PNL, ("user_id", "session_id", "at"), ("pnl", "equity")
     )
-    await connection.execute(
-        insert.on_conflict_do_update(
-            index_elements=["user_id", "session_id", "at"],
-            set_={"pnl": insert.excluded.pnl, "equity": insert.excluded.equity},
-        )
-    )
+    await connection.execute(statement, rows)
 
 
 async def history_of(

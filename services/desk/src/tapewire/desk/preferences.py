@@ -11,8 +11,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tapewire.contracts import Preferences, PreferencesChanged, new_id
 from tapewire.desk import outbox
-from tapewire.desk.store import upsert_into
 from tapewire.desk.tables import PREFERENCES
+from tapewire.service.statements import insert_into
 
 log = logging.getLogger(__name__)
 
@@ -64,7 +64,7 @@ async def _take_turns(connection: AsyncConnection, user: str, now: datetime) -> 
     """Let one transaction at a time change a user's preferences; return what they are."""
     values = {"body": DEFAULT.model_dump_json(by_alias=True), "changed_at": now, "version": 0}
     await connection.execute(
-        upsert_into(connection, PREFERENCES)
+        insert_into(connection.dialect.name, PREFERENCES)
         .values(user_id=user, **values)
         .on_conflict_do_update(index_elements=["user_id"], set_={"user_id": user})
     )

@@ -17,6 +17,7 @@ from tapewire.desk.ledger import enter
 from tapewire.service import metrics
 from tapewire.service.background import Background
 from tapewire.service.database import DATABASE_ERRORS
+from tapewire.service.sqlite import SHORT
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +46,7 @@ class Scribe(Background):
         self, engine: AsyncEngine, *, now: Callable[[], datetime] = lambda: datetime.now(UTC)
     ) -> None:
         super().__init__()
-        self._engine = engine
+        self._engine = engine.execution_options(**{SHORT: True})
         self._now = now
         self._waiting: asyncio.Queue[Waiting] = asyncio.Queue()
 

@@ -1,21 +1,12 @@
-"""What SQLite and PostgreSQL do differently."""
+"""Reading desk's tables."""
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from sqlalchemy import Table
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from tapewire.service.sqlite import READ_ONLY
-
-
-def upsert_into(connection: AsyncConnection, table: Table) -> Any:
-    """Return an INSERT that knows ON CONFLICT, in the database's own dialect."""
-    if connection.dialect.name == "postgresql":
-        return postgresql.insert(table)
-    return sqlite.insert(table)
 
 
 @asynccontextmanager
