@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import json
+import time
 
 import httpx
 import pytest
@@ -204,6 +205,24 @@ async def test_silent_client_is_closed_4003_and_a_living_one_is_not(world):
     silent.socket.transport.resume_reading()
     assert await silent.closed() == 4003
     assert (await living.next("heartbeat"))["type"] == "heartbeat"
+
+
+async def test_edge_that_stood_still_hears_its_clients_before_it_judges_them(world):
+    edge = await world.edge(
+        edge_heartbeat_interval_s=1, edge_heartbeat_grace_s=2, edge_auth_deadline_s=2
+    )
+    clients = [await world.client(edge, f"u-{n}") for n in range(3)]
+    silent = await world.client(edge)
+    silent.socket.transport.pause_reading()
+    late = await world.open(edge)
+    time.sleep(4)  # noqa: ASYNC251 - the edge runs in this loop, and so do the clients
+    await late.send(type="authenticate", token=world.token("bob"))
+    assert (await late.next("welcome"))["userId"] == "bob"
+    await world.until(lambda: sum(edge.app.state.gate.connections.values()) == 4)
+    silent.socket.transport.resume_reading()
+    assert await silent.closed() == 4003
+    for client in clients:
+        await client.round_trip()
 
 
 async def test_slow_consumer_is_closed_4001_and_resumes_with_a_gap(world):

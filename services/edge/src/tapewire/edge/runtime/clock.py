@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 
+from tapewire.edge.runtime.attention import Attention
 from tapewire.edge.runtime.wheel import Timer, Wheel
 
 log = logging.getLogger(__name__)
@@ -19,6 +20,13 @@ class Clock:
         self._wheel: Wheel | None = None
         self._task: asyncio.Task[None] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._attention: Attention | None = None
+
+    @property
+    def attention(self) -> Attention:
+        """Since when clients have been listened to, for who would judge their silence."""
+        assert self._attention is not None
+        return self._attention
 
     def now(self) -> float:
         """Return seconds of the loop's monotonic clock."""
@@ -43,7 +51,8 @@ class Clock:
         """Begin to turn."""
         self._loop = asyncio.get_running_loop()
         self._wheel = Wheel(self._tick_s, self._loop.time())
-        self._task = asyncio.create_task(self._turn(self._wheel), name="clock")
+        self._attention = Attention(self._tick_s, self._loop.time())
+        self._task = asyncio.create_task(self._turn(self._wheel, self._attention), name="clock")
 
     async def drain(self) -> None:
         """Nothing to finish: deadlines go on while others drain."""
@@ -57,10 +66,13 @@ class Clock:
         """Return None while it turns."""
         return None if self._task is not None and not self._task.done() else "not turning"
 
-    async def _turn(self, wheel: Wheel) -> None:
+    async def _turn(self, wheel: Wheel, attention: Attention) -> None:
         while True:
             await asyncio.sleep(self._tick_s)
-            for callback in wheel.advance(self.now()):
+            now = self.now()
+            if late_s := attention.turn(now):
+                log.warning("the process stood still", extra={"late_s": round(late_s, 3)})
+            for callback in wheel.advance(now):
                 try:
                     callback()
                 except Exception:

@@ -74,6 +74,7 @@ class Conduct:
         self._clock = clock
         self._tasks = tasks
         self._interval_s = heartbeat_interval_s
+        self._grace_s = heartbeat_grace_s
         self._silence_s = heartbeat_interval_s + heartbeat_grace_s
         self._seen = metrics.counter(metrics.CLIENT_MESSAGES)
 
@@ -189,14 +190,15 @@ class Conduct:
 
     def _watch(self, connection: Connection, ping_at: float) -> None:
         """Look again when the next ping is due, or silence would have lasted too long."""
-        now = self._clock.now()
-        if now - connection.last_seen >= self._silence_s:
+        now, attention = self._clock.now(), self._clock.attention
+        silent_at = connection.last_seen + self._silence_s
+        if attention.has_passed(silent_at, self._grace_s):
             connection.close(CloseCode.NO_HEARTBEAT)
             return
         if now >= ping_at:
             connection.heartbeat()
             ping_at = now + self._interval_s
-        due = min(ping_at, connection.last_seen + self._silence_s)
+        due = min(ping_at, attention.passes_at(silent_at, self._grace_s))
         connection.remember(
             "heartbeat",
             self._clock.after(max(0.0, due - now), lambda: self._watch(connection, ping_at)),

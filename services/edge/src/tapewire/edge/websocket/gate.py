@@ -203,10 +203,7 @@ class Gate:
             await self.authenticate(connection, token, query)
             token = None
         else:
-            deadline_s = self._settings.edge_auth_deadline_s
-            connection.remember(
-                "token", self._clock.after(deadline_s, lambda: self._unauthenticated(connection))
-            )
+            self._await_token(connection, self._clock.now() + self._settings.edge_auth_deadline_s)
         while not connection.closed:
             message = await receive()
             if message["type"] == "websocket.disconnect":
@@ -299,9 +296,20 @@ class Gate:
 
     # What ends a connection
 
-    def _unauthenticated(self, connection: Connection) -> None:
-        if connection.claims is None:
-            connection.close(CloseCode.NO_AUTHENTICATION)
+    def _await_token(self, connection: Connection, until: float) -> None:
+        """Close a connection that has not said by then who it is, if it was listened to."""
+        grace_s = self._settings.edge_heartbeat_grace_s
+
+        def look() -> None:
+            if connection.claims is not None:
+                return
+            if self._clock.attention.has_passed(until, grace_s):
+                connection.close(CloseCode.NO_AUTHENTICATION)
+            else:
+                self._await_token(connection, until)
+
+        due = self._clock.attention.passes_at(until, grace_s)
+        connection.remember("token", self._clock.after(due - self._clock.now(), look))
 
     def _refuse(self, connection: Connection, error: TokenError) -> None:
         log.warning("token refused", extra={"reason": error.reason, "address": connection.address})
