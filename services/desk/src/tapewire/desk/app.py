@@ -66,11 +66,12 @@ def build(settings: DeskSettings, auth: AuthSettings) -> FastAPI:
         also=topology.FLEET,
     )
     answers = responder(
-        consuming, publisher, topology.DESK_SNAPSHOT, Snapshots(database.engine).answer
+        *(consuming, publisher, topology.DESK_SNAPSHOT),
+        Snapshots(database.engine, writing.caught_up).answer,
     )
     router = APIRouter(prefix="/v1", responses=REFUSALS)
     for pages in (http_sessions, http_notifications, http_preferences):
-        pages.routes(router, Rim(database.engine, outbox))
+        pages.routes(router, Rim(database.engine, outbox, writing.caught_up))
     verifier = Verifier.from_settings(auth)
     app = create_app(
         settings,

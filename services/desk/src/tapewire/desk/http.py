@@ -1,6 +1,6 @@
 """Desk's HTTP interface, what its routes share. The routes stand in `http_…`."""
 
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final
@@ -29,27 +29,38 @@ Whose = Annotated[str | None, Query(description="Whose, if several have the id."
 
 
 class Rim:
-    """What the routes need of the world: the database, the outbox, the time."""
+    """What the routes need of the world: the database, the outbox, the time.
+
+    Args:
+        engine: of the database.
+        outbox: told of what was committed.
+        caught_up: awaited before each transaction, so that it finds what has come.
+        now: our clock.
+    """
 
     def __init__(
         self,
         engine: AsyncEngine,
         outbox: Outbox,
+        caught_up: Callable[[], Awaitable[None]],
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._engine = engine
         self._outbox = outbox
+        self._caught_up = caught_up
         self.now = now
 
     @asynccontextmanager
     async def reading(self) -> AsyncGenerator[AsyncConnection]:
         """One transaction that only reads."""
+        await self._caught_up()
         async with reading(self._engine) as connection:
             yield connection
 
     @asynccontextmanager
     async def changing(self) -> AsyncGenerator[AsyncConnection]:
         """One transaction; what it has put into the outbox is published after the commit."""
+        await self._caught_up()
         async with self._engine.begin() as connection:
             yield connection
         self._outbox.wake()

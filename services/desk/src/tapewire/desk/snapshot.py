@@ -1,6 +1,7 @@
 """Answers edges that ask for the state of a channel at the moment of subscribing."""
 
 import time
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -23,10 +24,16 @@ class Request(Model):
 
 
 class Snapshots:
-    """Answers requests on the queue `desk.snapshot`."""
+    """Answers requests on the queue `desk.snapshot`.
 
-    def __init__(self, engine: AsyncEngine) -> None:
+    Args:
+        engine: of the database.
+        caught_up: awaited before it is read, so that it has what has come.
+    """
+
+    def __init__(self, engine: AsyncEngine, caught_up: Callable[[], Awaitable[None]]) -> None:
         self._engine = engine
+        self._caught_up = caught_up
 
     async def answer(self, body: bytes) -> bytes:
         """Return NDJSON, each line with `"snapshot": true`.
@@ -38,6 +45,7 @@ class Snapshots:
         request = Request.model_validate_json(body)
         found: dict[tuple[str, str], SessionStatus] = {}
         users: list[str] = []
+        await self._caught_up()
         async with reading(self._engine) as connection:
             for channel in request.channels:
                 kind, _, name = channel.partition(":")
