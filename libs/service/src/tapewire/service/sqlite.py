@@ -23,8 +23,8 @@ SHORT: Final = "tapewire_short"
 """Execution option, of an engine: its transactions touch a few rows each, found by their keys.
 
 On SQLite such a statement takes some 10 µs, and handing it to the connection's thread and back
-ten times that, four times a statement. So only what may wait, for the lock (BEGIN) and for the
-disk (COMMIT), goes through the thread; the rest runs at once, in the event loop's."""
+ten times that, four times a statement. So only what waits, for the disk (COMMIT) or for another's
+lock (BEGIN), goes through the thread; the rest runs at once, in the event loop's."""
 
 _CHUNK: Final = 64  # rows of a streamed result at a time: aiosqlite's own default
 
@@ -53,6 +53,19 @@ class AtOnce(aiosqlite.Connection):
     def as_daemon(self) -> None:
         """Let the interpreter end without waiting for the thread, as SQLAlchemy has it."""
         self._thread.daemon = True
+
+    def began(self) -> bool:
+        """Begin a transaction with the write lock, unless another has it; return whether it did."""
+        if self._abandoned:
+            return False
+        self._conn.execute("PRAGMA busy_timeout=0")
+        try:
+            self._conn.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError:
+            return False
+        finally:
+            self._conn.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")
+        return True
 
     async def _execute(
         self, fn: Callable[..., _Result], *args: Any, **kwargs: Any
@@ -102,5 +115,10 @@ def _begin(connection: Connection) -> None:
     options = connection.get_execution_options()
     driver: Any = connection.connection.driver_connection
     driver.at_once = False
-    connection.exec_driver_sql("BEGIN" if options.get(READ_ONLY) else "BEGIN IMMEDIATE")
-    driver.at_once = bool(options.get(SHORT))
+    if options.get(READ_ONLY):
+        connection.exec_driver_sql("BEGIN")
+        return
+    short = bool(options.get(SHORT))
+    if not (short and driver.began()):
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+    driver.at_once = short
