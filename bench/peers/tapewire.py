@@ -151,8 +151,8 @@ async def _all_there(port: int, workers: int) -> None:
 
 
 @asynccontextmanager
-async def broadcasting() -> AsyncGenerator[Edge]:
+async def broadcasting(amqp: str | None = None) -> AsyncGenerator[Edge]:
     """Run the edge as a peer among peers: every client hears events and twenty quotes."""
     channels = [SESSIONS, *(f"market:{symbol}" for symbol in symbols(20, one_shard=True))]
-    async with edge(channels) as hub:
+    async with edge(channels, amqp) as hub:
         yield hub

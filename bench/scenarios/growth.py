@@ -1,27 +1,39 @@
-"""How cost grows: with connections, symbols, users with inboxes, workers. Draws a plot of each."""
+"""How cost grows: with connections, symbols, users with inboxes, workers. Draws a plot of each.
+
+Five minutes. Each point is kept and drawn as soon as it is measured, so a run that is cut short
+leaves what it has.
+"""
 
 import asyncio
-import os
 import statistics
 import sys
+import time
+from collections.abc import Callable
 from typing import Any, Final
 
 import psutil
 
+from bench import machine, plots, report
 from bench.crowd import Crowd
 from bench.figures import Figure
 from bench.machine import CORES, resident_bytes
 from bench.peers import tapewire
 from bench.peers.peer import Hub
-from bench.pump import pump
+from bench.pump import Pumped, pump
 from bench.scenarios.scenario import Options, Scenario
+from bench.servers import beam, broker, vhost
 
-CONNECTIONS: Final = (100, 1000, 3000, 10_000)
+CONNECTIONS: Final = (100, 300, 1000, 3000, 10_000)
 RUNS: Final = 2
-SECONDS: Final = 1.5
+SECONDS: Final = 1.0
 WINDOW: Final = 4  # batches under way
 SYMBOLS: Final = (1, 5, 20, 100)
-USERS: Final = (100, 500, 2000, 5000)
+USERS: Final = (100, 500, 1000, 2000, 5000)
+PER_CORE: Final = "deliveries/s/core"  # in a second of the server's CPU time
+OPEN_S: Final = 300.0  # for the largest step on a busy machine
+
+Put = Callable[[str, str, int, float], None]
+"""Keeps a point: name of the curve, unit, x, y."""
 
 
 def row(name: str, unit: str, values: dict[int, float], **more: Any) -> Figure:
@@ -33,95 +45,105 @@ def row(name: str, unit: str, values: dict[int, float], **more: Any) -> Figure:
 
 async def run(options: Options) -> list[Figure]:
     """Measure the curves, one after the other."""
-    found: list[Figure] = []
-    for part in (connections, symbols, users, workers):
-        found += await part(options)
-    from bench import plots
+    curves: dict[tuple[str, str], dict[int, float]] = {}
+    described = machine.describe()
+    began = time.monotonic()
 
-    if not options.quick:
-        plots.draw(found)
-    return found
+    def found() -> list[Figure]:
+        return [row(f"growth, {name}", unit, values) for (name, unit), values in curves.items()]
+
+    def put(name: str, unit: str, x: int, y: float) -> None:
+        curves.setdefault((name, unit), {})[x] = y
+        print(
+            f"  {time.monotonic() - began:4.0f} s  {name}: {x:,} → {y:,.1f} {unit}",
+            file=sys.stderr,
+            flush=True,
+        )
+        if not options.quick:
+            report.keep("growth", found(), described)
+            plots.draw(found())
+
+    with broker() as node:
+        for part in (connections, symbols, workers):
+            await part(options, vhost(node), put)
+    await users(options, put)
+    return found()
 
 
-async def connections(options: Options) -> list[Figure]:
+async def connections(options: Options, amqp: str, put: Put) -> None:
     """Measure deliveries and memory against connections."""
-    one: dict[int, float] = {}
-    five: dict[int, float] = {}
-    memory: dict[int, float] = {}
     for count in CONNECTIONS[:2] if options.quick else CONNECTIONS:
-        print(f"  {count} connections", file=sys.stderr, flush=True)
-        async with tapewire.broadcasting() as hub, Crowd() as crowd:
+        async with tapewire.broadcasting(amqp) as hub, Crowd() as crowd:
             empty = resident_bytes(hub.pid)
-            await crowd.open(hub.port, hub.scripts(count))
+            await crowd.open(hub.port, hub.scripts(count), deadline_s=OPEN_S)
             await asyncio.sleep(1.0)
-            memory[count] = (resident_bytes(hub.pid) - empty) / 2**20
-            one[count] = await _rate(crowd, hub, 1)
-            five[count] = await _rate(crowd, hub, 5)
-    return [
-        row("growth, connections: one at a time", "deliveries/s", one),
-        row("growth, connections: batches of 5", "deliveries/s", five),
-        row("growth, connections: memory", "MB", memory),
-    ]
+            memory = resident_bytes(hub.pid) - empty
+            put("connections: memory", "MB", count, memory / 2**20)
+            put("connections: one at a time", PER_CORE, count, await _per_core(crowd, hub, 1))
+            put("connections: batches of 5", PER_CORE, count, await _per_core(crowd, hub, 5))
 
 
-async def symbols(options: Options) -> list[Figure]:
+async def symbols(options: Options, amqp: str, put: Put) -> None:
     """Measure deliveries against the symbols of a bundle that each of 1000 connections hears."""
-    rates: dict[int, float] = {}
-    for count in SYMBOLS:
+    for count in SYMBOLS[:2] if options.quick else SYMBOLS:
         names = tapewire.symbols(count, one_shard=True)
+        channels = [f"market:{name}" for name in names]
         limit = {"TAPEWIRE_EDGE_CHANNELS": "2000"}
-        async with tapewire.edge([f"market:{n}" for n in names], **limit) as hub, Crowd() as crowd:
+        async with tapewire.edge(channels, amqp, **limit) as hub, Crowd() as crowd:
             await crowd.open(hub.port, hub.scripts(options.connections))
             hub.publish = lambda messages, hub=hub, names=names: hub.bundle(names)  # type: ignore[method-assign]
-            rates[count] = await _rate(crowd, hub, count)
-    return [row("growth, symbols of a bundle", "deliveries/s", rates)]
+            put("symbols of a bundle", PER_CORE, count, await _per_core(crowd, hub, count))
 
 
-async def users(options: Options) -> list[Figure]:
-    """Measure memory and the rate of first openings against users, each with trays of their own."""
-    memory: dict[int, float] = {}
-    rates: dict[int, float] = {}
-    broker_memory: dict[int, float] = {}
-    async with tapewire.edge([], TAPEWIRE_INBOX_QUEUE_TYPE="quorum") as hub, Crowd() as crowd:
-        empty = resident_bytes(hub.pid)
-        beam = next(
-            p
-            for p in psutil.process_iter(["name", "cmdline"])
-            if p.info["name"] == "beam.smp" and "tapewire-bench-" in " ".join(p.info["cmdline"])
-        )
-        empty_broker = beam.memory_info().rss
-        before = 0
-        for count in USERS[:2] if options.quick else USERS:
-            print(f"  {count} users", file=sys.stderr, flush=True)
-            scripts = [tapewire.script(f"g-{n}", []) for n in range(before, count)]
-            opened = await crowd.open(hub.port, scripts, in_flight=64, deadline_s=300)
-            await asyncio.sleep(1.0)
-            rates[count] = opened.count / opened.seconds
-            memory[count] = (resident_bytes(hub.pid) - empty) / 2**20
-            broker_memory[count] = (beam.memory_info().rss - empty_broker) / 2**20
-            before = count
-    return [
-        row("growth, users with quorum inboxes: memory of the edge", "MB", memory),
-        row("growth, users with quorum inboxes: memory of the broker", "MB", broker_memory),
-        row("growth, users with quorum inboxes: first openings", "1/s", rates),
-    ]
-
-
-async def workers(options: Options) -> list[Figure]:
+async def workers(options: Options, amqp: str, put: Put) -> None:
     """Measure deliveries of 1 and 2 workers; the second shares its core with all the rest."""
-    rates: dict[int, float] = {}
     channels = [f"market:{symbol}" for symbol in tapewire.symbols(5, one_shard=True)]
     for count in (1, 2):
         cores = CORES[:1] if count == 1 else CORES
-        async with tapewire.edge(channels, workers=count, cores=cores) as hub, Crowd() as crowd:
+        async with (
+            tapewire.edge(channels, amqp, workers=count, cores=cores) as hub,
+            Crowd() as crowd,
+        ):
             await crowd.open(hub.port, hub.scripts(options.connections))
-            rates[count] = await _rate(crowd, hub, 5)
-    return [row("growth, workers, batches of 5", "deliveries/s", rates, cores=os.cpu_count())]
+            runs = await _pumped(crowd, hub, 5)
+            rate = statistics.median(run.per_s for run in runs)  # what two cores give in all
+            put("workers: batches of 5", "deliveries/s", count, rate)
 
 
-async def _rate(crowd: Crowd, hub: Hub, batch: int) -> float:
-    runs = await pump(crowd, hub, batch, runs=RUNS, seconds=SECONDS, window=WINDOW)
-    return statistics.median(run.per_s for run in runs)
+async def users(options: Options, put: Put) -> None:
+    """Measure memory and the rate of first openings against users, each with trays of their own.
+
+    On a broker of its own, whose memory grows with nothing else.
+    """
+    with broker() as node:
+        erlang = psutil.Process(beam(node))
+        async with (
+            tapewire.edge([], vhost(node), TAPEWIRE_INBOX_QUEUE_TYPE="quorum") as hub,
+            Crowd() as crowd,
+        ):
+            empty, empty_broker = resident_bytes(hub.pid), erlang.memory_info().rss
+            before = 0
+            for count in USERS[:2] if options.quick else USERS:
+                scripts = [tapewire.script(f"g-{n}", []) for n in range(before, count)]
+                opened = await crowd.open(hub.port, scripts, in_flight=32, deadline_s=OPEN_S)
+                if opened.failed:
+                    raise RuntimeError(f"{opened.failed} of {count} users were not welcomed")
+                await asyncio.sleep(1.0)
+                memory = resident_bytes(hub.pid) - empty
+                broker_memory = erlang.memory_info().rss - empty_broker
+                put("users: first openings", "1/s", count, opened.count / opened.seconds)
+                put("users: memory of the edge", "MB", count, memory / 2**20)
+                put("users: memory of the broker", "MB", count, broker_memory / 2**20)
+                before = count
+
+
+async def _per_core(crowd: Crowd, hub: Hub, batch: int) -> float:
+    """Return deliveries in a second of the server's CPU time."""
+    return statistics.median(1e6 / run.cpu_us for run in await _pumped(crowd, hub, batch))
+
+
+async def _pumped(crowd: Crowd, hub: Hub, batch: int) -> list[Pumped]:
+    return await pump(crowd, hub, batch, runs=RUNS, seconds=SECONDS, window=WINDOW)
 
 
 GROWTH: Final = Scenario("growth", "full", run)
