@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import gc
 import json
 import os
 import re
@@ -21,6 +22,7 @@ import secrets
 import subprocess
 import sys
 import time
+import warnings
 from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -133,13 +135,23 @@ class ContainerBroker:
 @functools.cache
 def _docker_missing() -> str | None:
     """Why no container can be started here, or None."""
-    try:
-        import docker
+    reason = None
+    with warnings.catch_warnings():  # the library leaves the socket open that nobody answered
+        warnings.simplefilter("ignore", ResourceWarning)
+        try:
+            import docker
 
-        docker.from_env(timeout=5).ping()
-    except Exception as error:
-        return f"no Docker engine answers ({type(error).__name__})"
-    return None
+            docker.from_env(timeout=5).ping()
+        except Exception as error:
+            reason = f"no Docker engine answers ({type(error).__name__})"
+        gc.collect()
+    return reason
+
+
+@pytest.fixture(scope="session")
+def docker_missing() -> str | None:
+    """Why no container can be started here, or None."""
+    return _docker_missing()
 
 
 def _run_pid() -> int:

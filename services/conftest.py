@@ -171,12 +171,12 @@ POSTGRES_IMAGE = os.environ.get("TAPEWIRE_TEST_POSTGRES_IMAGE", "postgres:17")
 
 
 @pytest.fixture(scope="session")
-def _postgres_server() -> Iterator[str]:
+def _postgres_server(docker_missing: str | None) -> Iterator[str]:
     """The URL of a PostgreSQL server without a database's name."""
     if (binaries := _postgres_binaries()) is not None:
         yield from _local_postgres(binaries)
     else:
-        yield from _postgres_in_a_container()
+        yield from _postgres_in_a_container(docker_missing)
 
 
 @pytest.fixture
@@ -240,18 +240,12 @@ def _local_postgres(binaries: Path) -> Iterator[str]:
         shutil.rmtree(directory, ignore_errors=True)
 
 
-def _postgres_in_a_container() -> Iterator[str]:
+def _postgres_in_a_container(docker_missing: str | None) -> Iterator[str]:
     os.environ["TESTCONTAINERS_RYUK_DISABLED"] = "true"  # stopped below
-    import docker
     from testcontainers.community.postgres import PostgresContainer
 
-    try:
-        docker.from_env(timeout=5).ping()
-    except Exception as error:
-        pytest.skip(
-            f"NOT TESTED on PostgreSQL: it is not installed, and no Docker engine answers "
-            f"({type(error).__name__})"
-        )
+    if docker_missing:
+        pytest.skip(f"NOT TESTED on PostgreSQL: it is not installed, and {docker_missing}")
     with PostgresContainer(POSTGRES_IMAGE, driver=None) as container:
         yield container.get_connection_url().rpartition("/")[0]
 
