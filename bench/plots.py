@@ -54,7 +54,7 @@ PICTURES: Final = {
         "Users who open their quorum inbox and their recent tray for the first time",
         "users",
         (
-            Panel("users opened, 1/s", {"users: first openings": "in the step to this point"}),
+            Panel("users opened a second, since the last point", {"users: first openings": ""}),
             Panel(
                 "memory of a user, KB",
                 {"users: memory of the edge": "edge", "users: memory of the broker": "broker"},
@@ -123,8 +123,9 @@ def _fill(axes: Any, picture: Picture, panel: Panel, curves: Sequence[Mapping[in
             ticks |= set(points)
     if picture.log:
         axes.set_xscale("log")
-    if ticks:
+    if sum(map(bool, curves)) > 1:
         axes.legend(loc="best")
+    axes.margins(y=0.12)
     axes.set_xticks(sorted(ticks), [f"{x:,}" for x in sorted(ticks)])
     axes.xaxis.set_minor_locator(NullLocator())
     axes.set_xlabel(picture.x + (" (logarithmic)" if picture.log else ""))
