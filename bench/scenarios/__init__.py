@@ -3,6 +3,7 @@
 from typing import Final
 
 from bench.scenarios.alerts import ALERTS
+from bench.scenarios.backlog import BACKLOG
 from bench.scenarios.ceiling import CEILING
 from bench.scenarios.compression import COMPRESSION
 from bench.scenarios.consume import CONSUME
@@ -19,5 +20,5 @@ from bench.scenarios.storms import STORMS
 
 ALL: Final[tuple[Scenario, ...]] = (
     *(CEILING, FAN_OUT_QUICK, MARKET, FAN_OUT, JOINING, LATENCY, HANDSHAKES, RETURNING, STORMS),
-    *(MEMORY, ALERTS, INGEST, CONSUME, COMPRESSION, SLOW, GROWTH),
+    *(MEMORY, ALERTS, INGEST, BACKLOG, CONSUME, COMPRESSION, SLOW, GROWTH),
 )
