@@ -188,6 +188,16 @@ async def test_account_events_reach_every_device(world):
         assert (await client.next("notification_read"))["unreadCount"] == 3
 
 
+async def test_account_events_reach_nobody_else(world):
+    edge = await world.edge()
+    other = await world.client(edge, "bob")
+    alice = await world.client(edge)
+    await world.publish(type="notification_read", userId="alice", ids=["n-1"], unreadCount=3)
+    await alice.next("notification_read")
+    await world.publish(type="notification_read", userId="bob", ids=["n-2"], unreadCount=5)
+    assert (await other.next("notification_read"))["unreadCount"] == 5
+
+
 async def test_recent_message_is_settled_once_the_client_has_it(world):
     edge = await world.edge()
     client = await world.client(edge)

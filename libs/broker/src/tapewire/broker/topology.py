@@ -282,7 +282,7 @@ def _arguments(arguments: Mapping[str, Any]) -> str:
 
 def _bound(queue: Queue) -> str:
     if queue.exclusive:
-        return "by connections and subscriptions; exclusive, no acks"
+        return "by connections and subscriptions, and to `*.*.account.*`; exclusive, no acks"
     if not queue.bindings:
         return "by subscriptions" if queue.name.startswith("recent.") else "default exchange only"
     return "<br>".join(f"`{b.source}` `{b.routing_key}`" for b in queue.bindings)

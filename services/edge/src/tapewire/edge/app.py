@@ -11,6 +11,7 @@ from tapewire.auth import AuthSettings, Verifier
 from tapewire.broker import Caller, Publisher
 from tapewire.edge import operators
 from tapewire.edge.connection import commands
+from tapewire.edge.connection.channels import ACCOUNTS
 from tapewire.edge.connection.commands import Commands
 from tapewire.edge.connection.effects import Kind
 from tapewire.edge.dispatch import Dispatch
@@ -79,6 +80,7 @@ def build(settings: EdgeSettings, auth: AuthSettings) -> FastAPI:
             on_preferences=lambda body: wishes.changed(body),
             pacing=pacing,
         ),
+        always=(ACCOUNTS,),
     )
     lines = Lines(
         consuming=links.consuming,

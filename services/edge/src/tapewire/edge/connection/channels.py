@@ -18,6 +18,9 @@ RECENT_KINDS: Final = session_kinds(Quality.RECENT)
 LIVE_KINDS: Final = session_kinds(Quality.LIVE)
 ACCOUNT: Final = "account"  # a kind: what changes for a user across all devices
 PREFERENCES: Final = "preferences_changed"  # the one detail of it that the edge acts upon
+ACCOUNTS: Final = Binding(EVENTS, f"*.*.{ACCOUNT}.*")
+"""Everybody's: bound once for an edge. One for each user cost the broker more than all the rest of
+opening a connection, and people change their preferences a few times a day (ADR 18)."""
 
 
 class Plan(NamedTuple):
@@ -45,11 +48,6 @@ class Refused(NamedTuple):
 def user_channel(user: str) -> str:
     """Return the channel that a connection has from the start."""
     return f"user:{user}"
-
-
-def preferences_binding(user: str) -> Binding:
-    """Return what brings the changes of a user's preferences to an edge."""
-    return Binding(EVENTS, f"{escape(user)}.*.{ACCOUNT}.{PREFERENCES}")
 
 
 def plan(channel: str, claims: Claims) -> Plan | Refused:
@@ -88,7 +86,7 @@ def _user(channel: str, user: str, *, own: bool) -> Plan:
     levels = RECENT_LEVELS if own else RECENT_LEVELS + CRITICAL_LEVELS
     return Plan(
         channel,
-        (Binding(EVENTS, f"{word}.*.{ACCOUNT}.*"),),
+        (),  # what concerns the account comes to every edge
         tuple(Binding(ALERTS, f"{word}.*.*.{level}") for level in levels),
         (f"user:{word}",),
     )

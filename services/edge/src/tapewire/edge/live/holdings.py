@@ -8,7 +8,7 @@ edge's queue, for as long as it watches (ADR 0006).
 from collections.abc import Iterable
 
 from tapewire.broker.topology import Binding
-from tapewire.edge.connection.channels import Plan, preferences_binding, user_channel
+from tapewire.edge.connection.channels import Plan, user_channel
 from tapewire.edge.connection.connection import Connection
 from tapewire.edge.live.audience import Audience
 from tapewire.edge.live.pacing import Pacing
@@ -95,8 +95,6 @@ class Holdings:
             for given in connection.plans.values()
             for binding in (*given.live, *given.recent)
         )
-        if user_channel(connection.user) not in connection.plans:  # it would bring them
-            wanted[preferences_binding(connection.user)] = None
         return [binding for binding in wanted if binding not in tray]
 
     def on_tray(self, connection: Connection) -> list[Binding]:

@@ -26,7 +26,7 @@ from tapewire.broker import (
     topology,
 )
 from tapewire.broker.topology import Binding
-from tapewire.edge.runtime.admin import bind, unbind
+from tapewire.edge.runtime.admin import answers, bind, unbind
 from tapewire.edge.runtime.tasks import Tasks
 
 log = logging.getLogger(__name__)
@@ -53,6 +53,7 @@ class Node:
         name: of this edge; the queue's name adds a number for each time that it was declared,
             since the broker may not have noticed yet that the last one's connection is gone.
         on_message: called in order for each message.
+        always: what it is bound to, whoever is connected.
     """
 
     name = "edge queue"
@@ -63,11 +64,13 @@ class Node:
         node: str,
         tasks: Tasks,
         on_message: OnDelivery,
+        always: tuple[Binding, ...] = (),
     ) -> None:
         self._link = link
         self._node = node
         self._tasks = tasks
         self._on_message = on_message
+        self._always = always
         self._wanted: dict[Binding, _Wanted] = {}
         self._queue = ""
         self._times = 0
@@ -192,6 +195,7 @@ class Node:
                 arguments=dict(queue.arguments),
             )
         )
+        await answers(consuming, [bind(queue.name, binding) for binding in self._always])
         await consuming.consume(queue.name, self._on_message, tag=queue.name, no_ack=True)
         for _ in range(BINDERS):
             taps.append(await self._link.tap())

@@ -80,13 +80,20 @@ class Wishes:
         if user.preferences is not None:
             self._apply(connection, user.preferences)
 
-    async def known(self, connection: Connection) -> None:
-        """Return once the user's preferences are applied, or it is not worth waiting for them."""
+    async def known(self, connection: Connection, *, by: float) -> None:
+        """Return once the user's preferences are applied, or it is not worth waiting for them.
+
+        Args:
+            connection: one that ``arrived``.
+            by: the loop's time by which it is not: ``WAIT_S`` after it arrived.
+        """
         user = self._users.get(connection.word)
         if user is None or connection not in user.connections or self._away:
             return
+        if user.known.is_set():
+            return
         with suppress(TimeoutError):
-            async with asyncio.timeout(WAIT_S):
+            async with asyncio.timeout_at(by):
                 await user.known.wait()
 
     def left(self, connection: Connection) -> None:

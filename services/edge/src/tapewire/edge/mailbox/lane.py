@@ -6,8 +6,7 @@ everybody's. So there are a few lanes for each kind of tray, and a queue's name 
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Final
 from zlib import crc32
@@ -59,8 +58,7 @@ class Lane:
             if tap is self._tap:  # else the broker has requeued it by now
                 on_delivery(message)
 
-        async with self._or_lost(tap), asyncio.timeout(DEADLINE_S):
-            await tap.consume(queue, deliver, tag=tag)
+        await self._answered(tap, tap.consume(queue, deliver, tag=tag))
 
     async def cancel(self, consumer: str, returned: list[int]) -> None:
         """Cancel a consumer and requeue ``returned`` in one write, in this order.
@@ -76,8 +74,7 @@ class Lane:
         frames += [spec.Basic.Nack(delivery_tag=delivery, requeue=True) for delivery in returned]
         tap.send(frames)
         # A round trip: deliveries sent before the cancel are ahead of its reply.
-        async with self._or_lost(tap), asyncio.timeout(DEADLINE_S):
-            await tap.ask(spec.Basic.Qos(prefetch_count=self._prefetch))
+        await self._answered(tap, tap.ask(spec.Basic.Qos(prefetch_count=self._prefetch)))
         tap.forget(consumer)
 
     def settle(self, tag: int, *, requeue: bool) -> None:
@@ -111,19 +108,18 @@ class Lane:
                 self._lost(self._tap)
             if self._tap is None:
                 tap = await self._link.tap()
-                async with self._or_lost(tap), asyncio.timeout(DEADLINE_S):
-                    await tap.ask(spec.Basic.Qos(prefetch_count=self._prefetch))
+                await self._answered(tap, tap.ask(spec.Basic.Qos(prefetch_count=self._prefetch)))
                 tap.channel.on_consumer_cancel_callbacks.add(self._cancelled)
                 self._tap = tap
                 self._due.clear()
                 tap.channel.closing.add_done_callback(partial(self._closed, tap))
             return self._tap
 
-    @asynccontextmanager
-    async def _or_lost(self, tap: Tap) -> AsyncGenerator[None]:
-        """Give a channel up on which a question was not answered."""
+    async def _answered(self, tap: Tap, answer: Awaitable[object]) -> None:
+        """Wait for an answer; give a channel up on which there was none in time."""
         try:
-            yield
+            async with asyncio.timeout(DEADLINE_S):
+                await answer
         except TimeoutError:
             tap.abandon()
             self._lost(tap)

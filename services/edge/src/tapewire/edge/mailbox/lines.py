@@ -131,21 +131,27 @@ class Lines:
 
         The line stays for as long as ``connection`` does not ``give_up`` its claim.
         """
-        while True:
-            line = self._lines.get(queue.name)
-            if line is None:
-                lane = self._lanes[kind].of(queue.name)
-                line = Line(connection.user, connection.word, queue, kind, lane, shared=shared)
-                self._lines[queue.name] = line
-                line.tray.ack_deadline_s = self._ack_deadline_s
-                line.tray.requeue_after_s = self._requeue_after_s
-                self._tasks.spawn(self._open(line, connection.client_id), "open line")
-            elif line.tray.state not in JOINABLE:
-                await line.released.wait()
-                continue
-            line.claims.add(connection)
-            await (line.ready if kind is Kind.INBOX else line.tried).wait()
-            return line
+        while (line := self.want(connection, queue, kind, shared=shared)) is None:
+            await self._lines[queue.name].released.wait()
+        await (line.ready if kind is Kind.INBOX else line.tried).wait()
+        return line
+
+    def want(
+        self, connection: Connection, queue: Queue, kind: Kind, *, shared: bool
+    ) -> Line | None:
+        """Begin to ``claim`` a line, which must follow; None while it is being released."""
+        line = self._lines.get(queue.name)
+        if line is None:
+            lane = self._lanes[kind].of(queue.name)
+            line = Line(connection.user, connection.word, queue, kind, lane, shared=shared)
+            self._lines[queue.name] = line
+            line.tray.ack_deadline_s = self._ack_deadline_s
+            line.tray.requeue_after_s = self._requeue_after_s
+            self._tasks.spawn(self._open(line, connection.client_id), "open line")
+        elif line.tray.state not in JOINABLE:
+            return None
+        line.claims.add(connection)
+        return line
 
     def join(self, connection: Connection, line: Line) -> None:
         """Show a welcomed connection what is held, and deliver to it from now on."""
@@ -236,7 +242,8 @@ class Lines:
         """Consume the queue; after a loss look first, since it may have been deleted meanwhile."""
         waits = full_jitter(0.1, 2.0)
         try:
-            await asyncio.sleep(rest_s)
+            if rest_s:
+                await asyncio.sleep(rest_s)
             async with line.lock:
                 while line.claims and line.tray.state is State.OPENING:
                     try:

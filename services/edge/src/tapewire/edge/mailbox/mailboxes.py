@@ -20,7 +20,7 @@ from tapewire.edge.connection.effects import Kind
 from tapewire.edge.connection.limits import Limits
 from tapewire.edge.live.holdings import Holdings, without
 from tapewire.edge.live.node import Node
-from tapewire.edge.live.wishes import Wishes
+from tapewire.edge.live.wishes import WAIT_S, Wishes
 from tapewire.edge.mailbox import relay
 from tapewire.edge.mailbox.line import Line
 from tapewire.edge.mailbox.lines import Lines
@@ -33,6 +33,11 @@ from tapewire.edge.runtime.tasks import Tasks
 log = logging.getLogger(__name__)
 
 BROKER_FAULTS: Final = (*CONNECTION_ERRORS, BrokerError)
+
+# Binding trays again mends what a crash left half done, and is as much work for the broker as all
+# that a welcome needs: it yields to those who wait for theirs, but for no longer than this.
+YIELDS_S: Final = 10.0
+YIELDS_AGAIN_S: Final = 0.05
 
 
 class Arrival(NamedTuple):
@@ -90,6 +95,8 @@ class Mailboxes:
         self._unproved: dict[str, tuple[Binding, ...]] = {}
         """Trays that were there already, and what they should be bound to."""
         self._rebinding: asyncio.Task[None] | None = None
+        self._arriving = 0
+        """How many connections wait for their welcome."""
         self._overdue = Overdue(
             lines=lines,
             holdings=holdings,
@@ -119,9 +126,11 @@ class Mailboxes:
         seat = self._seats[connection] = Seat()
         if connection.client_id is not None:
             self._clients[connection.word, escape(connection.client_id)] = connection
+        self._arriving += 1
         try:
             return await self._open(connection, seat)
         finally:
+            self._arriving -= 1
             seat.opening = False
             if connection.closed:
                 self._vacate(connection, seat)
@@ -142,11 +151,14 @@ class Mailboxes:
         if connection.closed:
             return nothing
         self._wishes.arrived(connection)
-        inbox, recent, _ = await asyncio.gather(
-            self._claim_inbox(connection, seat),
-            self._claim_recent(connection, seat, is_known),
-            self._wishes.known(connection),
-        )
+        wishes_by = asyncio.get_running_loop().time() + WAIT_S
+        if is_known:  # looked up while the inbox is
+            self._lines.want(
+                connection, self._tray(connection), Kind.RECENT, shared=connection.client_id is None
+            )
+        inbox = await self._claim_inbox(connection, seat)
+        recent = await self._claim_recent(connection, seat) if is_known else None
+        await self._wishes.known(connection, by=wishes_by)
         if connection.closed:
             return nothing
         if recent is None:
@@ -283,15 +295,14 @@ class Mailboxes:
         seat.inbox = await self._lines.claim(connection, inbox, Kind.INBOX, shared=shared)
         return seat.inbox
 
-    async def _claim_recent(
-        self, connection: Connection, seat: Seat, is_known: bool
-    ) -> Line | None:
-        """Claim the recent tray, unless it is out of reach or what it is bound to not known."""
-        if not is_known:
-            return None
+    def _tray(self, connection: Connection) -> Queue:
+        queue = topology.recent(connection.user, connection.client_id)
+        return replace(queue, bindings=tuple(self._holdings.for_tray(connection)))
+
+    async def _claim_recent(self, connection: Connection, seat: Seat) -> Line | None:
+        """Claim the recent tray, unless it is out of reach."""
         client = connection.client_id
-        bindings = tuple(self._holdings.for_tray(connection))
-        queue = replace(topology.recent(connection.user, client), bindings=bindings)
+        queue = self._tray(connection)
         line = await self._lines.claim(connection, queue, Kind.RECENT, shared=client is None)
         if not line.in_reach.is_set() and not connection.closed:
             seat.overdue = line
@@ -315,10 +326,8 @@ class Mailboxes:
             await self._overdue.remember(connection)
             if connection.closed:
                 return
-            bindings = tuple(self._holdings.for_tray(connection))
-            queue = topology.recent(connection.user, connection.client_id)
             line = await self._lines.claim(
-                connection, replace(queue, bindings=bindings), Kind.RECENT, shared=False
+                connection, self._tray(connection), Kind.RECENT, shared=False
             )
             if self._seats.get(connection) is not seat:
                 self._lines.give_up(connection, line)
@@ -347,8 +356,13 @@ class Mailboxes:
             log.info("not renewed: %s", error)  # tried again tomorrow, of thirty days
 
     async def _rebind(self) -> None:
-        """Bind one tray after the other: after a restart nobody waits behind that for a welcome."""
+        """Bind one tray after the other, when nobody waits for a welcome."""
+        now = asyncio.get_running_loop().time
+        until = now() + YIELDS_S
         while self._unproved:
+            if self._arriving and now() < until:
+                await asyncio.sleep(YIELDS_AGAIN_S)
+                continue
             name = next(iter(self._unproved))
             bindings = self._unproved.pop(name)
             try:

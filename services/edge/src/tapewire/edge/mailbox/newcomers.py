@@ -38,7 +38,9 @@ class Newcomers:
         Raises:
             OutOfReach, TimeoutError: as `Admin.open`.
         """
-        found = await self._admin.open(replace(inbox, bindings=inbox.bindings[:-1]))
+        found = await self._admin.look(inbox)
+        if found is None:
+            found = await self._admin.open(replace(inbox, bindings=inbox.bindings[:-1]))
         if found.was_absent:
             self._unbound.add(inbox.name)
         if inbox.name in self._unbound:

@@ -132,6 +132,11 @@ class Relays:
 
     def opened(self, user: str, trays: Iterable[str], client: str | None) -> None:
         """Say that trays were opened here, and by which named client."""
+        if self._due and (last := self._due[-1]).routing_key == f"{user}.opened":
+            headers: Any = last.properties.headers
+            if headers["client"] == (client or ""):  # a user's two trays are opened at once
+                headers["trays"] = ",".join((headers["trays"], *trays))
+                return
         self._put(user, "opened", trays, client=client or "")
 
     def closing(self, user: str, tray: str) -> None:

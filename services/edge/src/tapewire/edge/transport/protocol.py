@@ -6,7 +6,7 @@ the ASGI scope, as ``scope["extensions"]["tapewire.socket"]``.
 
 Taken from uvicorn 0.54 (``websockets_sansio_impl``): the subclass adds to ``data_received``,
 ``handle_connect``, ``handle_pong``, ``pause_writing``, ``resume_writing`` and ``connection_lost``,
-and replaces ``self.conn``, whose compression it negotiates itself.
+and negotiates the compression of ``self.conn`` itself (``websockets`` 17).
 """
 
 from __future__ import annotations
@@ -26,7 +26,6 @@ from websockets.extensions.permessage_deflate import (
 )
 from websockets.frames import Frame
 from websockets.http11 import Request
-from websockets.server import ServerProtocol
 from websockets.typing import ExtensionParameter
 
 from tapewire.edge.transport.frames import WINDOW_BITS
@@ -152,11 +151,10 @@ class Socket(WebSocketsSansIOProtocol):
         self.close_timeout = CLOSE_DEADLINE_S
         self.listener: Listener | None = None
         self._negotiation = Negotiation()
-        self.conn = ServerProtocol(
-            extensions=[self._negotiation] if config.ws_per_message_deflate else [],
-            max_size=config.ws_max_size,
-            logger=_quiet,
+        self.conn.available_extensions = (
+            [self._negotiation] if config.ws_per_message_deflate else []
         )
+        self.conn.logger = _quiet
 
     @property
     def compressed(self) -> bool:

@@ -263,15 +263,16 @@ class Gate:
 
     async def _welcome(self, connection: Connection, claims: Claims) -> None:
         opening = self._tasks.spawn(self._mailboxes.open(connection), "open mailbox")
+        # Which cancels nothing: it goes on when this client has gone.
+        await asyncio.wait((opening,), timeout=self._settings.edge_attach_deadline_s)
+        if not opening.done():  # the broker is away or swamped: come back
+            connection.close(CloseCode.OVERLOADED)
+            return
         try:
-            async with asyncio.timeout(self._settings.edge_attach_deadline_s):
-                arrival = await asyncio.shield(opening)
+            arrival = opening.result()
         except TooManyConnections:
             metrics.counter(metrics.RATE_LIMITED).add(1, {"limit": "connections"})
             connection.close(CloseCode.TOO_MANY_CONNECTIONS)
-            return
-        except TimeoutError:  # the broker is away or swamped: come back
-            connection.close(CloseCode.OVERLOADED)
             return
         if connection.closed:
             return
