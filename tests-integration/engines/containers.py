@@ -25,7 +25,7 @@ from tapewire.fleet.ports import take
 
 ROOT = Path(__file__).resolve().parents[2]
 PROJECT = "tapewire-test"
-STOP_TIMEOUT_S = 40  # longer than a drain
+STOP_TIMEOUT_S = 60  # longer than a drain
 
 
 @functools.cache

@@ -16,7 +16,7 @@ from tapewire.fleet.keyring import Keyring
 from tapewire.fleet.options import Options
 from tapewire.fleet.rabbitmq import Installation
 
-STOP_TIMEOUT_S = 40.0  # longer than a drain
+STOP_TIMEOUT_S = 60.0  # longer than a drain
 
 
 def absence() -> str | None:
