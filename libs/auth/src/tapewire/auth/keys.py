@@ -9,6 +9,7 @@ import logging
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Protocol
 
 import httpx
@@ -16,6 +17,8 @@ import jwt
 from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePublicKey
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+from jwt.algorithms import HMACAlgorithm
+from jwt.utils import base64url_encode
 from pydantic import BaseModel, ValidationError
 
 from tapewire.auth.errors import InvalidToken, KeysUnavailable
@@ -53,11 +56,22 @@ class Keys(Protocol):
         ...
 
 
+class _Prepared(HMACAlgorithm):
+    """HS256 that looks at its key once: PyJWT would for each token, at a sixth of its price."""
+
+    def __init__(self) -> None:
+        super().__init__(HMACAlgorithm.SHA256)
+        self.prepare_key = lru_cache(maxsize=1)(super().prepare_key)  # type: ignore[method-assign]
+
+
 class SharedSecret:
     """One HS256 key."""
 
     def __init__(self, secret: str) -> None:
-        self._key = Key("HS256", secret)
+        encoded = base64url_encode(secret.encode()).decode()
+        key = jwt.PyJWK({"kty": "oct", "k": encoded}, "HS256")
+        key.Algorithm = _Prepared()
+        self._key = Key("HS256", key)
 
     async def find(self, header: Mapping[str, Any]) -> Key:
         """Return the key, whatever the header says."""
