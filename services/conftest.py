@@ -141,7 +141,7 @@ def until() -> Callable[[Callable[[], object]], Awaitable[None]]:
 
 @pytest.fixture
 def launch(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
-    """Start `python -m tapewire.<name>` with an environment; killed after the test."""
+    """Start `python -m tapewire.<name>` (or a script) in an environment; killed after the test."""
     processes: list[subprocess.Popen[bytes]] = []
     common = {
         "TAPEWIRE_JWT_SECRET": "a secret of thirty-two bytes or more",
@@ -149,10 +149,11 @@ def launch(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
         "TAPEWIRE_DATA_DIR": str(tmp_path),
     }
 
-    def start(name: str, **environment: str) -> subprocess.Popen[bytes]:
+    def start(name: str, script: str | None = None, **environment: str) -> subprocess.Popen[bytes]:
+        arguments = ["-m", f"tapewire.{name}"] if script is None else ["-c", script]
         with (tmp_path / f"{name}.log").open("ab") as log:
             process = subprocess.Popen(
-                [sys.executable, "-m", f"tapewire.{name}"],
+                [sys.executable, *arguments],
                 env=os.environ | common | environment,
                 stdin=subprocess.DEVNULL,
                 stdout=log,

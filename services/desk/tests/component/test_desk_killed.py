@@ -1,6 +1,7 @@
 """`kill -9` at any moment: every event counts once, every alert is in its inbox, in order."""
 
 import asyncio
+import signal
 
 import pytest
 from sqlalchemy import func, select
@@ -13,6 +14,21 @@ from tapewire.service.database import engine_from
 
 EVENTS_SENT = 600
 ALERTS_SENT = 40
+
+DIES_BEFORE_ITS_FIRST_ACK = """
+import os, signal
+from tapewire.desk.__main__ import main
+from tapewire.desk.scribe import Scribe
+
+commit = Scribe._commit
+
+async def commit_and_die(self, entries):
+    await commit(self, entries)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+Scribe._commit = commit_and_die
+main()
+"""
 
 
 @pytest.fixture
@@ -37,6 +53,10 @@ async def test_killed_again_and_again_it_counts_every_event_once(
     async def publish(*events):
         await asyncio.gather(*(publisher.publish_event(event) for event in events))
 
+    async def trickle(*events):
+        for event in events:
+            await publisher.publish_event(event)
+
     async def entered():
         try:
             async with store.connect() as connection:
@@ -46,7 +66,8 @@ async def test_killed_again_and_again_it_counts_every_event_once(
 
     users = ["alice", "bob"]
     total = EVENTS_SENT + len(users) * ALERTS_SENT
-    await publish(*(make("trade_executed") for _ in range(EVENTS_SENT)))
+    trades = [make("trade_executed") for _ in range(EVENTS_SENT)]
+    await publish(*trades[: EVENTS_SENT // 2])
     await publish(
         *(
             make("risk_alert", id=f"a-{n}", userId=user)
@@ -55,16 +76,22 @@ async def test_killed_again_and_again_it_counts_every_event_once(
         )
     )
     environment = {"TAPEWIRE_AMQP_URL": broker_url, "DATABASE_URL": database_url}
-    for share in (0.2, 0.6):
-        process = launch("desk", **environment)
+    process = launch("desk", DIES_BEFORE_ITS_FIRST_ACK, **environment)
+    await until(lambda: process.poll() is not None)
+    assert process.returncode == -signal.SIGKILL
+    assert await entered() > 0, "it had committed"
 
-        async def is_past(share=share):
-            return await entered() > share * total
+    slowly = asyncio.create_task(trickle(*trades[EVENTS_SENT // 2 :]))
+    process = launch("desk", **environment)
 
-        await until(is_past)
-        process.kill()
-        process.wait()
+    async def is_past_what_waited():
+        return await entered() > 0.7 * total
+
+    await until(is_past_what_waited)
+    process.kill()
+    process.wait()
     launch("desk", **environment)
+    await slowly
 
     async def is_done():
         queues = [await rabbit.depth(queue) for queue in ("desk.events", "mailroom")]
