@@ -32,7 +32,7 @@ class Picture(NamedTuple):
 
 PICTURES: Final = {
     "growth-connections": Picture(
-        "One worker, 200-byte messages to all connections",
+        "One worker, 200-byte messages to all connections, four under way",
         "connections",
         (
             Panel(
@@ -63,10 +63,12 @@ PICTURES: Final = {
         ),
     ),
     "growth-workers": Picture(
-        "Batches of 5 to 1000 connections; the second worker shares\n"
-        "its core with broker, publisher and clients",
+        "Batches of 5 to 1000 connections; the second worker shares its core with all the rest",
         "workers",
-        (Panel("deliveries/s", {"workers: batches of 5": "two cores in all"}),),
+        (
+            Panel("deliveries/s on two cores", {"workers: by the clock": ""}),
+            Panel("deliveries in a second of CPU", {"workers: by CPU": ""}),
+        ),
         log=False,
     ),
     "joining": Picture(
