@@ -48,7 +48,7 @@ class EdgeSettings(ServiceSettings):
         description="For a whole drain: three quarters for the closes, the rest to give back.",
     )
     edge_drain_per_s: float = Field(
-        default=250.0,
+        default=200.0,
         gt=0,
         description="Connections that a drain closes in a second: what another edge takes in.",
     )

@@ -388,6 +388,8 @@ class Mailboxes:
         for line in (seat.inbox, seat.recent, seat.overdue):
             if line is not None:
                 self._lines.give_up(connection, line)
+        if seat.recent is not None and not seat.recent.claims:
+            self._unproved.pop(seat.recent.name, None)  # whoever opens it next binds it again
         if seat.bound:
             self._node.unbind(self._bindings(connection))
         self._holdings.let_go(connection)

@@ -29,6 +29,7 @@ from tapewire.edge.settings import EdgeSettings
 from tapewire.edge.transport.protocol import EXTENSION, Socket
 from tapewire.edge.transport.wire import Tally, Wire
 from tapewire.edge.websocket.conduct import Conduct
+from tapewire.edge.websocket.turnstile import Turnstile
 from tapewire.edge.websocket.welcome import welcome
 from tapewire.service import metrics
 
@@ -67,6 +68,7 @@ class Gate:
         self._clock = clock
         self._tasks = tasks
         self._tally = tally
+        self._turnstile = Turnstile(clock)
         self._handshakes = Handshakes(self._limits.handshakes_per_s)
         self._connections: dict[Connection, Transport] = {}
         self._flusher: Flusher | None = None
@@ -262,6 +264,19 @@ class Gate:
         await self._welcome(connection, claims)
 
     async def _welcome(self, connection: Connection, claims: Claims) -> None:
+        try:
+            place = await self._turnstile.enter(self._settings.edge_attach_deadline_s)
+        except TimeoutError:
+            connection.close(CloseCode.OVERLOADED)
+            return
+        try:
+            await self._open(connection, claims)
+        finally:
+            place.leave()
+
+    async def _open(self, connection: Connection, claims: Claims) -> None:
+        if connection.closed:  # while it waited for its turn
+            return
         opening = self._tasks.spawn(self._mailboxes.open(connection), "open mailbox")
         # Which cancels nothing: it goes on when this client has gone.
         await asyncio.wait((opening,), timeout=self._settings.edge_attach_deadline_s)
