@@ -127,12 +127,11 @@ def _fill(axes: Any, picture: Picture, panel: Panel, curves: Sequence[Mapping[in
         axes.set_xscale("log")
     if sum(map(bool, curves)) > 1:
         axes.legend(loc="best")
-    axes.margins(y=0.12)
     axes.set_xticks(sorted(ticks), [f"{x:,}" for x in sorted(ticks)])
     axes.xaxis.set_minor_locator(NullLocator())
     axes.set_xlabel(picture.x + (" (logarithmic)" if picture.log else ""))
     axes.set_ylabel(panel.y)
-    axes.set_ylim(bottom=0)
+    axes.set_ylim(0, 1.1 * axes.get_ylim()[1])
     axes.yaxis.set_major_formatter(EngFormatter(sep=""))
     axes.grid(alpha=0.3)
 
