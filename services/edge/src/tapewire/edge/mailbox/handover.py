@@ -2,8 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Iterator, Mapping
-from contextlib import suppress
+from collections.abc import Mapping
 from typing import Final
 
 from tapewire.broker import CONNECTION_ERRORS, BrokerError
@@ -18,10 +17,7 @@ log = logging.getLogger(__name__)
 # rest in none; 4.0 has all in order (docs/adr/0007).
 RETURNS_AT_ONCE: Final = 32
 RETURNED_WITHIN_S: Final = 1.0
-# Looks at a queue begin so far apart and are ever rarer: when thousands of trays change hands at
-# once, those who look must not keep the others from it.
-LOOK_FIRST_AFTER_S: Final = 0.01
-LOOK_EVERY_S: Final = 0.1
+LOOK_EVERY_S: Final = 0.01
 HOLDER_LEAVES_WITHIN_S: Final = 2.0  # longer, and it is stuck: the broker will give it up
 GHOST_LEAVES_WITHIN_S: Final = 1.0  # a replaced connection's edge lets its tray go by then
 
@@ -39,12 +35,9 @@ class Handover:
         An edge that gives a tray back does not answer any more. Who consumed before all is back
         would get what comes behind it first.
         """
-        until, pauses = self._clock.now() + within_s, _pauses()
-        while self._clock.now() < until:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(next(pauses)):
-                    await line.answered.wait()
-                    return None
+        until = self._clock.now() + within_s
+        while self._clock.now() < until and not line.answered.is_set():
+            await asyncio.sleep(LOOK_EVERY_S)
             found = await self._admins[line.kind].look(line.queue)
             if found is None or found.consumers == 0:
                 return found
@@ -84,21 +77,21 @@ class Handover:
 
         How many are ready would not tell: new ones come meanwhile.
         """
-        until, pauses = self._clock.now() + RETURNED_WITHIN_S, _pauses()
+        until = self._clock.now() + RETURNED_WITHIN_S
         while self._clock.now() < until:
             found = await self._look(line)
             if found is None or found.consumers < max(1, consumers):
                 return
-            await asyncio.sleep(next(pauses))
+            await asyncio.sleep(LOOK_EVERY_S)
 
     async def _returned(self, line: Line, count: int) -> None:
         """Wait until that many are ready again, unless another edge takes them meanwhile."""
-        until, pauses = self._clock.now() + RETURNED_WITHIN_S, _pauses()
+        until = self._clock.now() + RETURNED_WITHIN_S
         while not line.tray.peers and self._clock.now() < until:
             found = await self._look(line)
             if found is None or found.messages >= count:
                 return
-            await asyncio.sleep(next(pauses))
+            await asyncio.sleep(LOOK_EVERY_S)
 
     async def _look(self, line: Line) -> Found | None:
         try:
@@ -106,11 +99,3 @@ class Handover:
         except (*CONNECTION_ERRORS, BrokerError) as error:
             log.info("not looked at: %s", error)  # the broker requeues by itself what it lost
             return None
-
-
-def _pauses() -> Iterator[float]:
-    """Yield the pauses between looks at a queue."""
-    pause_s = LOOK_FIRST_AFTER_S
-    while True:
-        yield pause_s
-        pause_s = min(2 * pause_s, LOOK_EVERY_S)
