@@ -6,7 +6,7 @@ import signal
 
 import pytest
 
-from tapewire.edge.mailbox import lines
+from tapewire.edge.mailbox import handover, lines
 from tapewire.edge.mailbox.state import State
 
 
@@ -150,6 +150,30 @@ async def test_holder_leaves_while_alerts_come_and_the_other_edge_goes_on_in_ord
         await staying.send(type="ack", upTo=seen[-1])
         await staying.round_trip()
         clients[turn % 2] = await world.client(edges[turn % 2])
+
+
+async def test_an_inbox_is_not_said_to_be_closed_while_the_broker_has_not_all_of_it_back(
+    quorum_world, monkeypatch
+):
+    """What was on its way when the consumer was cancelled never came here, and is back later."""
+    world = quorum_world
+    monkeypatch.setattr(handover, "RETURNED_WITHIN_S", 3600.0)
+    edge = await world.edge()
+    client = await world.client(edge)
+    line = edge.app.state.lines._lines["inbox.alice"]
+    await world.until(lambda: line.tray.state is State.OPEN)
+    on_its_way: list[int] = []
+    monkeypatch.setattr(line.tray, "deliver", lambda _, tag, now: on_its_way.append(tag) or [])
+    raised = await world.alert("1")
+    await world.until(lambda: on_its_way)
+    await client.socket.close()
+    await world.until(lambda: line.tray.state is State.DRAINING)
+    releasing = asyncio.create_task(line.released.wait())
+    released, _ = await asyncio.wait([releasing], timeout=0.5)
+    assert not released
+    line.lane.settle(on_its_way[0], requeue=True)  # by the broker itself, were it not here
+    await releasing
+    assert await (await world.client(edge)).ids(1) == [raised]
 
 
 async def test_an_inbox_that_is_deleted_under_its_holder_rests_before_it_is_declared_again(

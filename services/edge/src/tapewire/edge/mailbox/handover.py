@@ -59,7 +59,6 @@ class Handover:
         except CONNECTION_ERRORS as error:
             log.info("consumer not cancelled: %s", error)  # it went with its AMQP channel
         more += line.tray.give_back()  # what was on its way
-        gave_any = bool(first or more)
         returned = (before.messages if before is not None else 0) + len(first)
         while more:
             if quorum:
@@ -69,13 +68,15 @@ class Handover:
             returned += len(more[:at_once])
             more = more[at_once:]
         line.lane.flush()
-        if before is not None and gave_any:
+        if before is not None:
             await self._left(line, before.consumers)
 
     async def _left(self, line: Line, consumers: int) -> None:
         """Wait until the broker counts our consumer no more: all that it held is back by then.
 
-        How many are ready would not tell: new ones come meanwhile.
+        How many are ready would not tell: new ones come meanwhile. Nor would what came here: the
+        broker itself takes back what was on its way when the consumer was cancelled, after the
+        round trip of that.
         """
         until = self._clock.now() + RETURNED_WITHIN_S
         while self._clock.now() < until:
