@@ -69,6 +69,8 @@ class Centrifugo:
             f"Content-Type: application/json\r\nContent-Length: {len(data)}\r\n\r\n"
         )
         async with self._lock:
+            if self._reader.at_eof():  # it closes a connection that was idle for a minute
+                await self.connect()
             self._writer.write(head.encode() + data)
             answer = await self._reader.readuntil(b"\r\n\r\n")
             size = next(

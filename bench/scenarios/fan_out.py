@@ -5,8 +5,9 @@ Goals: performance.md. Ratios are between medians of one run of the benchmark.
 
 import asyncio
 import sys
-from collections.abc import Callable, Sequence
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from itertools import product
 from typing import Any, Final
 
 from bench import charts
@@ -28,6 +29,7 @@ from bench.servers import NotHere
 
 US: Final = "Tapewire edge"
 BATCHES: Final = (1, 5, 20)
+FAULTS: Final = (NotHere, RuntimeError, TimeoutError, OSError, EOFError)
 EIGHT: Final = 8  # batches under way, as of eight producers
 
 PEERS: Final = (
@@ -52,12 +54,10 @@ def named(peer: str, batch: int) -> str:
 
 async def run(options: Options) -> list[Figure]:
     """Measure every peer that is here."""
-    figures: dict[str, Figure] = {}
-    for peer in PEERS:
-        if options.peers and not any(part in peer.name for part in options.peers):
-            continue
-        print(f"  {peer.name}", file=sys.stderr, flush=True)
-        figures |= {f.name: f for f in await measure(peer.name, peer.start, BATCHES, options)}
+    chosen = [
+        p for p in PEERS if not options.peers or any(part in p.name for part in options.peers)
+    ]
+    figures = await measure(chosen, BATCHES, options)
     found = list(figures.values())
     for batch, goal in RATIOS.items():
         ours, theirs = figures.get(named(US, batch)), figures.get(named("Centrifugo", batch))
@@ -85,9 +85,7 @@ def ratios(name: str, ours: Figure | None, theirs: Figure | None, goal: Goal) ->
 
 async def quick(options: Options) -> list[Figure]:
     """Measure the edge and the plain broadcast, and the ratio between them."""
-    figures: dict[str, Figure] = {}
-    for peer in (PEERS[0], PEERS[2]):
-        figures |= {f.name: f for f in await measure(peer.name, peer.start, (1, 5), options)}
+    figures = await measure((PEERS[0], PEERS[2]), (1, 5), options)
     found = list(figures.values())
     for batch, least in ((1, 1.2), (5, 5.0)):
         ours, theirs = figures.get(named(US, batch)), figures.get(named("Starlette", batch))
@@ -97,40 +95,56 @@ async def quick(options: Options) -> list[Figure]:
 
 
 async def measure(
-    name: str,
-    start: Callable[[], AbstractAsyncContextManager[Hub]],
-    batches: Sequence[int],
-    options: Options,
-) -> list[Figure]:
-    """Return a figure for each batch size: by itself, and in the notes with eight under way."""
-    found: list[Figure] = []
-    goals: dict[int, Goal] = {1: at_least(100_000)} if name == US else {}
-    try:
-        async with start() as hub, Crowd() as crowd:
-            opened = await crowd.open(hub.port, hub.scripts(options.connections))
-            if opened.failed:
-                raise NotHere(f"{opened.failed} connections failed")
-            await asyncio.sleep(0.5)
-            for batch in batches:
-                alone, eight = [
-                    await pump(
-                        *(crowd, hub, batch),
-                        runs=options.runs,
-                        seconds=options.seconds,
-                        window=window,
+    peers: Sequence[Peer], batches: Sequence[int], options: Options
+) -> dict[str, Figure]:
+    """Return a figure for each peer and batch size: by itself, and in the notes eight under way.
+
+    All are there from the beginning, and each run of one is followed by the same run of the next:
+    a machine that others use has slow minutes, and a ratio should be of the same one.
+    """
+    runs: dict[tuple[str, int, int], list[Pumped]] = {}
+    missing: dict[str, str] = {}
+    there: dict[str, tuple[Hub, Crowd]] = {}
+    async with AsyncExitStack() as stack:
+        for peer in peers:
+            try:
+                there[peer.name] = await _enter(stack, peer, options.connections)
+            except FAULTS as error:
+                missing[peer.name] = str(error) or type(error).__name__
+        await asyncio.sleep(0.5)
+        for batch, window in product(batches, (1, EIGHT)):
+            print(f"  batches of {batch}, {window} under way", file=sys.stderr, flush=True)
+            for name, (hub, crowd) in [*there.items()] * options.runs:
+                if name in missing:
+                    continue
+                each = runs.setdefault((name, batch, window), [])
+                try:
+                    each += await pump(
+                        *(crowd, hub, batch), runs=1, seconds=options.seconds, window=window
                     )
-                    for window in (1, EIGHT)
-                ]
-                one = figure(named(name, batch), alone, goals.get(batch))
-                at_once = figure("", eight)
-                one.notes["eight_at_once"] = round(at_once.median)
-                one.notes["eight_joined"] = at_once.notes["joined"]
-                found.append(one)
-    except (NotHere, RuntimeError, TimeoutError, OSError) as error:
-        left = [batch for batch in batches if named(name, batch) not in {f.name for f in found}]
-        why = str(error) or type(error).__name__
-        found += [Figure(named(name, b), "deliveries/s/core", missing=why) for b in left]
+                except FAULTS as error:
+                    missing[name] = str(error) or type(error).__name__
+    found: dict[str, Figure] = {}
+    for peer, batch in product(peers, batches):
+        name = named(peer.name, batch)
+        if peer.name in missing:
+            found[name] = Figure(name, "deliveries/s/core", missing=missing[peer.name])
+            continue
+        goal = at_least(100_000) if (peer.name, batch) == (US, 1) else None
+        found[name] = one = figure(name, runs[peer.name, batch, 1], goal)
+        at_once = figure("", runs[peer.name, batch, EIGHT])
+        one.notes["eight_at_once"] = round(at_once.median)
+        one.notes["eight_joined"] = at_once.notes["joined"]
     return found
+
+
+async def _enter(stack: AsyncExitStack, peer: Peer, connections: int) -> tuple[Hub, Crowd]:
+    hub = await stack.enter_async_context(peer.start())
+    crowd = await stack.enter_async_context(Crowd())
+    opened = await crowd.open(hub.port, hub.scripts(connections))
+    if opened.failed:
+        raise NotHere(f"{opened.failed} connections failed")
+    return hub, crowd
 
 
 def figure(name: str, runs: Sequence[Pumped], goal: Goal | None = None) -> Figure:
