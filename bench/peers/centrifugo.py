@@ -60,6 +60,12 @@ class Centrifugo:
         else:
             await self._post("/api/batch", {"commands": [{"publish": one} for one in each]})
 
+    async def _ask(self, request: bytes) -> bytes:
+        assert self._reader is not None
+        assert self._writer is not None
+        self._writer.write(request)
+        return await self._reader.readuntil(b"\r\n\r\n")
+
     async def _post(self, path: str, body: Any) -> None:
         assert self._reader is not None
         assert self._writer is not None
@@ -71,8 +77,11 @@ class Centrifugo:
         async with self._lock:
             if self._reader.at_eof():  # it closes a connection that was idle for a minute
                 await self.connect()
-            self._writer.write(head.encode() + data)
-            answer = await self._reader.readuntil(b"\r\n\r\n")
+            try:
+                answer = await self._ask(head.encode() + data)
+            except (EOFError, OSError):  # it was closing it just then
+                await self.connect()
+                answer = await self._ask(head.encode() + data)
             size = next(
                 int(line.split(b":")[1])
                 for line in answer.split(b"\r\n")
