@@ -6,7 +6,7 @@ import signal
 
 import pytest
 
-from tapewire.edge.mailbox import handover, lines
+from tapewire.edge.mailbox import handover, lines, succession
 from tapewire.edge.mailbox.state import State
 
 
@@ -79,7 +79,7 @@ async def fired(world, since: int) -> list[str]:
 @pytest.fixture
 def patient(monkeypatch):
     """A new holder waits for the last one's word for longer than a test may take."""
-    monkeypatch.setattr(lines, "SUCCEED_WITHIN_S", 3600.0)
+    monkeypatch.setattr(succession, "SUCCEED_WITHIN_S", 3600.0)
 
 
 async def test_holder_that_was_killed_is_not_waited_for(quorum_world, patient):
@@ -104,13 +104,13 @@ async def test_an_edge_is_there_as_long_as_its_own_queue(quorum_world):
     assert await a.ids(1) == await b.ids(1) == [raised]
     there = other.app.state.lines
     (queue,) = there.letters.queues.values()
-    asked = [there._presence.has(queue) for _ in range(20)]
+    asked = [there._succession._presence.has(queue) for _ in range(20)]
     assert await asyncio.gather(*asked) == [True] * 20
-    assert await there._presence.has("edge.that-never-was.0") is False
+    assert await there._succession._presence.has("edge.that-never-was.0") is False
     os.kill(process.pid, signal.SIGKILL)
 
     async def gone() -> bool:
-        return not await there._presence.has(queue)
+        return not await there._succession._presence.has(queue)
 
     await world.until_async(gone)
 

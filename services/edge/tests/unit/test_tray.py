@@ -348,12 +348,12 @@ def test_tray_whose_holder_says_that_it_closes_keeps_what_is_new_until_it_has_cl
     tray = opened()
     tray.join("a", 0)
     tray.follow("edge-1")
-    assert (tray.predecessor.node, tray.predecessor.is_awaited) == ("edge-1", False)
+    assert (tray.predecessor.node, tray.predecessor.wait) == ("edge-1", None)
     assert sends(tray.deliver(parcel(4), 1, 0)) == []
-    assert tray.predecessor.is_awaited
+    assert tray.predecessor.wait is not None
     assert sends(tray.deliver(parcel(3, redelivered=True), 2, 0)) == [("a", "3")]
     assert sends(tray.succeed(0)) == [("a", "4")]
-    assert (tray.predecessor.node, tray.predecessor.is_awaited) == ("", False)
+    assert (tray.predecessor.node, tray.predecessor.wait) == ("", None)
 
 
 def test_lost_broker_takes_back_what_was_kept_for_the_last_holders_sake():

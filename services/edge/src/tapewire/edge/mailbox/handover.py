@@ -1,4 +1,4 @@
-"""Handing a tray over from edge to edge, in order."""
+"""Giving a tray back, for another edge to take it over in order."""
 
 import asyncio
 import logging
@@ -18,30 +18,14 @@ log = logging.getLogger(__name__)
 RETURNS_AT_ONCE: Final = 32
 RETURNED_WITHIN_S: Final = 1.0
 LOOK_EVERY_S: Final = 0.01
-HOLDER_LEAVES_WITHIN_S: Final = 2.0  # longer, and it is stuck: the broker will give it up
-GHOST_LEAVES_WITHIN_S: Final = 1.0  # a replaced connection's edge lets its tray go by then
 
 
 class Handover:
-    """Waits, on both sides, for the broker to have back what the last holder held."""
+    """Gives back what this edge holds of a tray, and waits for the broker to have it."""
 
     def __init__(self, admins: Mapping[Kind, Admin], clock: Clock) -> None:
         self._admins = admins
         self._clock = clock
-
-    async def outwait(self, line: Line, within_s: float) -> Found | None:
-        """Wait until who consumes the queue lets it go (or answers); return what is in it then.
-
-        An edge that gives a tray back does not answer any more. Who consumed before all is back
-        would get what comes behind it first.
-        """
-        until = self._clock.now() + within_s
-        while self._clock.now() < until and not line.answered.is_set():
-            await asyncio.sleep(LOOK_EVERY_S)
-            found = await self._admins[line.kind].look(line.queue)
-            if found is None or found.consumers == 0:
-                return found
-        return None
 
     async def give_back(self, line: Line) -> None:
         """Cancel the consumer and give everything back in the order in which it came.

@@ -36,6 +36,7 @@ class Line:
         released: nothing of it is left on this edge.
         lock: held while it is looked up, consumed or released; one at a time.
         waiting: how many messages its queue had ready when it was last looked at.
+        succeeding: waits for the last holder's end, since this edge has become the holder.
     """
 
     def __init__(
@@ -62,6 +63,7 @@ class Line:
         self.was_absent = False
         self.consumer_tag = ""
         self.attaching: asyncio.Task[None] | None = None
+        self.succeeding: asyncio.Task[None] | None = None
 
     @property
     def name(self) -> str:

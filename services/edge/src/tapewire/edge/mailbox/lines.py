@@ -35,15 +35,16 @@ from tapewire.edge.connection.effects import (
     TellAcked,
 )
 from tapewire.edge.live.node import Node
-from tapewire.edge.mailbox.handover import GHOST_LEAVES_WITHIN_S, HOLDER_LEAVES_WITHIN_S, Handover
+from tapewire.edge.mailbox.handover import Handover
 from tapewire.edge.mailbox.lane import Lane, Lanes
 from tapewire.edge.mailbox.letters import Letters
 from tapewire.edge.mailbox.line import Line
 from tapewire.edge.mailbox.newcomers import Newcomers
-from tapewire.edge.mailbox.presence import LOOK_EVERY_S, LOOK_FIRST_AFTER_S, Presence
+from tapewire.edge.mailbox.presence import Presence
 from tapewire.edge.mailbox.relay import Relays
 from tapewire.edge.mailbox.state import JOINABLE, Event, State
-from tapewire.edge.mailbox.tray import HOLD_BACK_S, SUCCEED_WITHIN_S
+from tapewire.edge.mailbox.succession import Succession
+from tapewire.edge.mailbox.tray import HOLD_BACK_S
 from tapewire.edge.runtime.admin import Admin, Found, OutOfReach
 from tapewire.edge.runtime.clock import Clock
 from tapewire.edge.runtime.tasks import Tasks
@@ -110,7 +111,8 @@ class Lines:
         )
         self._handover = Handover(admins, clock)
         self._newcomers = Newcomers(admins[Kind.INBOX], clock, tasks)
-        self._presence = Presence(admins[Kind.RECENT], tasks)
+        presence = Presence(admins[Kind.RECENT], tasks)
+        self._succession = Succession(admins, presence, self.letters.queues, clock)
         relays.queue = lambda: node.queue
         node.on_up.append(self._announce)
         relays.on_back = self._mark
@@ -193,7 +195,7 @@ class Lines:
                         await self._hear(line)
                         found = await self._find(line)
                     elif asking:
-                        found = await self._handover.outwait(line, GHOST_LEAVES_WITHIN_S) or found
+                        found = await self._succession.outwait(line) or found
                 except Exception as error:
                     _note("line not opened yet", error)
                     await asyncio.sleep(next(waits))
@@ -250,7 +252,7 @@ class Lines:
                         if look:
                             await self._look_again(line)
                         elif line.asked and not line.answered.is_set():
-                            await self._handover.outwait(line, HOLDER_LEAVES_WITHIN_S)
+                            await self._succession.outwait(line)
                         await line.lane.consume(
                             line.name, line.new_consumer_tag(), partial(self._on_delivery, line)
                         )
@@ -269,6 +271,7 @@ class Lines:
 
     async def _look_again(self, line: Line) -> None:
         found = await self._find(line)
+        line.tray.predecessor.suppose(found.consumers)
         if line.kind is Kind.RECENT and found.consumers == 0 and found.messages > RECENT_KEPT:
             # Something was dropped while the broker was out of reach: they come back, and are told.
             for member in list(line.tray.members):
@@ -289,6 +292,9 @@ class Lines:
     async def _release(self, line: Line) -> None:
         async with line.lock:
             self.letters.closing(line)
+            if line.succeeding is not None:
+                # What was kept would be back before what its last holder has to give back yet.
+                await asyncio.wait([line.succeeding])
             try:
                 await self._handover.give_back(line)
             except Exception as error:  # the user must be able to come back all the same
@@ -377,7 +383,7 @@ class Lines:
                 case Ask():
                     self.letters.ask(line)
                 case Succeed():
-                    self._tasks.spawn(self._succeed(line), "succeed a holder")
+                    line.succeeding = self._tasks.spawn(self._succeed(line), "succeed a holder")
                 case TellAcked(member, ids):
                     _connection(member).tell_acked(ids)
                 case RelayAcked(ids):
@@ -387,16 +393,7 @@ class Lines:
 
     async def _succeed(self, line: Line) -> None:
         """Go on as the holder when the last one says that it has closed, or is gone."""
-        last = line.tray.predecessor
-        node, until, pause_s = last.node, self._clock.now() + SUCCEED_WITHIN_S, LOOK_FIRST_AFTER_S
-        while last.is_awaited and last.node == node and self._clock.now() < until:
-            queue = self.letters.queues.get(node)
-            if queue is not None and not await self._presence.has(queue):
-                self.letters.queues.pop(node, None)
-                break
-            await asyncio.sleep(pause_s)
-            pause_s = min(2 * pause_s, LOOK_EVERY_S)
-        if last.is_awaited:
+        if await self._succession.ended(line):
             self.perform(line, line.tray.succeed(self._clock.now()))
 
     def _close_laggards(self, line: Line) -> None:

@@ -10,14 +10,17 @@ class Predecessor:
     knows. What was on its way to it when it let go comes back behind what the broker has given to
     its successor by then: deliveries that nobody had before wait here until it has closed.
 
+    Attributes:
+        others: how many consumed the queue when this edge did, though none of them had answered.
     """
 
-    __slots__ = ("_heard", "_kept", "_teller")
+    __slots__ = ("_heard", "_kept", "_teller", "others")
 
     def __init__(self) -> None:
         self._teller = ""  # edge, dot, opening of its tray; nobody: empty
         self._heard = 0
         self._kept: list[tuple[Parcel, int]] | None = None
+        self.others = 0
 
     @property
     def is_known(self) -> bool:
@@ -44,6 +47,10 @@ class Predecessor:
         if self.node != node:
             self.in_step(f"{node}.", 0)
 
+    def suppose(self, others: int) -> None:
+        """So many consume the queue, and who of them holds it has not said a word."""
+        self.others = others
+
     # Its deliveries, and ours
 
     @property
@@ -52,9 +59,9 @@ class Predecessor:
         return bool(self._kept)
 
     @property
-    def is_awaited(self) -> bool:
-        """Whether this edge has begun to wait for its end."""
-        return self._kept is not None
+    def wait(self) -> object | None:
+        """What stands for this edge's wait for its end, another one each time; None: no wait."""
+        return self._kept
 
     @property
     def kept_tags(self) -> list[int]:
@@ -63,7 +70,7 @@ class Predecessor:
 
     def begin(self) -> bool:
         """The broker delivers to this edge; return whether the wait for its end begins now."""
-        if not self._teller or self._kept is not None:
+        if not (self._teller or self.others) or self._kept is not None:
             return False
         self._kept = []
         return True
@@ -81,6 +88,6 @@ class Predecessor:
 
     def end(self) -> list[tuple[Parcel, int]]:
         """It has gone: return what waited for that."""
-        self._teller, self._heard = "", 0
+        self._teller, self._heard, self.others = "", 0, 0
         kept, self._kept = self._kept, None
         return kept or []

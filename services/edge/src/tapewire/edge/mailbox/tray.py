@@ -35,9 +35,6 @@ REQUEUE_AFTER_S = 600.0  # a third of the broker's own limit, which closes the c
 # A copy that its holder, who repeats every 30 s, has not repeated for four turns is settled.
 STALE_TURNS = 4
 HOLD_BACK_S = 0.25  # how long an opening tray waits for the holder's answer
-# How long a new holder waits for the last one to say that it has given everything back. One that
-# was killed is not waited for; one that is there and says nothing has lost its way to say it.
-SUCCEED_WITHIN_S = 5.0
 
 
 @dataclass(slots=True)

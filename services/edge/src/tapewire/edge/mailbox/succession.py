@@ -1,0 +1,92 @@
+"""Taking a tray over from the edge that held it, in order."""
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from typing import Final
+
+from tapewire.broker import CONNECTION_ERRORS, BrokerError
+from tapewire.edge.connection.effects import Kind
+from tapewire.edge.mailbox.line import Line
+from tapewire.edge.mailbox.presence import LOOK_EVERY_S, LOOK_FIRST_AFTER_S, Presence
+from tapewire.edge.runtime.admin import Admin, Found
+from tapewire.edge.runtime.clock import Clock
+
+log = logging.getLogger(__name__)
+
+OUTWAITING_S: Final = 0.01  # between two looks
+HOLDER_LEAVES_WITHIN_S: Final = 2.0  # longer, and it is stuck: the broker will give it up
+GHOST_LEAVES_WITHIN_S: Final = 1.0  # a replaced connection's edge lets its tray go by then
+# How long a new holder waits for the last one to say that it has given everything back. One that
+# was killed is not waited for; one that is there and says nothing has lost its way to say it.
+SUCCEED_WITHIN_S: Final = 5.0
+
+
+class Succession:
+    """Waits for a tray's last holder: before this edge consumes it, and once it delivers here.
+
+    Args:
+        admins: ask the broker what is in a queue, and how many consume it.
+        presence: asks whether an edge is there.
+        queues: the own queue of each edge that was heard, by its name.
+    """
+
+    def __init__(
+        self,
+        admins: Mapping[Kind, Admin],
+        presence: Presence,
+        queues: dict[str, str],
+        clock: Clock,
+    ) -> None:
+        self._admins = admins
+        self._presence = presence
+        self._queues = queues
+        self._clock = clock
+
+    async def outwait(self, line: Line) -> Found | None:
+        """Wait until who consumes the queue lets it go (or answers); return what is in it then.
+
+        An edge that gives a tray back does not answer any more. Who consumed before all is back
+        would get what comes behind it first. Who has neither gone nor answered when the time is up
+        is waited for later, when the tray comes here.
+        """
+        within_s = HOLDER_LEAVES_WITHIN_S if line.shared else GHOST_LEAVES_WITHIN_S
+        until, found = self._clock.now() + within_s, None
+        while not line.answered.is_set():
+            await asyncio.sleep(OUTWAITING_S)
+            found = await self._admins[line.kind].look(line.queue)
+            if found is None or found.consumers == 0:
+                break
+            if self._clock.now() >= until:
+                line.tray.predecessor.suppose(found.consumers)
+                break
+        return found
+
+    async def ended(self, line: Line) -> bool:
+        """Wait until the last holder of what comes here now is gone, or its time is up.
+
+        Return whether it was waited for until then, and not given up in the meantime.
+        """
+        last = line.tray.predecessor
+        until, pause_s = self._clock.now() + SUCCEED_WITHIN_S, LOOK_FIRST_AFTER_S
+        if (wait := last.wait) is None:
+            return False
+        while last.wait is wait and self._clock.now() < until and not await self._is_gone(line):
+            await asyncio.sleep(pause_s)
+            pause_s = min(2 * pause_s, LOOK_EVERY_S)
+        return last.wait is wait
+
+    async def _is_gone(self, line: Line) -> bool:
+        last = line.tray.predecessor
+        if last.node:
+            queue = self._queues.get(last.node)
+            if queue is None or await self._presence.has(queue):
+                return False
+            self._queues.pop(last.node, None)
+            return True
+        try:  # it never said a word, but the broker counts its consumer until all is back
+            found = await self._admins[line.kind].look(line.queue)
+        except (*CONNECTION_ERRORS, BrokerError) as error:
+            log.info("not looked at: %s", error or type(error).__name__)
+            return False
+        return found is None or found.consumers <= last.others
