@@ -1,7 +1,7 @@
 import asyncio
 
 from tapewire.edge.transport.frames import Joined, Message
-from tapewire.edge.transport.protocol import Inward, Writable
+from tapewire.edge.transport.inward import Inward
 
 
 async def test_messages_come_out_in_order_also_to_a_reader_who_waits():
@@ -22,18 +22,6 @@ async def test_a_reader_who_was_cancelled_loses_no_message():
     await asyncio.gather(waiting, return_exceptions=True)
     inward.put_nowait(1)
     assert await inward.get() == 1
-
-
-async def test_a_sender_waits_while_the_buffer_is_full_and_no_longer():
-    writable = Writable()
-    await writable.wait()
-    writable.clear()
-    waiting = asyncio.create_task(writable.wait())
-    await asyncio.sleep(0)
-    assert not waiting.done()
-    writable.set()
-    await waiting
-    await writable.wait()
 
 
 def test_messages_that_are_joined_are_the_frames_one_after_the_other():

@@ -149,7 +149,6 @@ class Gate:
                 # A request is 5 KB that nobody reads again while its socket is open.
                 del headers, offered
                 scope.clear()
-                wire.forget_request()
                 await self._converse(connection, token, query, receive)
         finally:
             connection.ended(1011 if connection.close_code is None else connection.close_code)
