@@ -6,7 +6,7 @@ import signal
 
 import pytest
 
-from tapewire.edge.mailbox import handover, lines, succession
+from tapewire.edge.mailbox import attaching, handover, succession
 from tapewire.edge.mailbox.state import State
 
 
@@ -184,7 +184,7 @@ async def test_an_inbox_that_is_deleted_under_its_holder_rests_before_it_is_decl
     client = await world.client(edge)
     line = edge.app.state.lines._lines["inbox.alice"]
     await world.until(lambda: line.tray.state is State.OPEN)
-    monkeypatch.setattr(lines, "DELETED_RESTS_S", 3600.0)
+    monkeypatch.setattr(attaching, "DELETED_RESTS_S", 3600.0)
     await delete(world, "inbox.alice")
     await world.until(lambda: line.tray.state is State.OPENING)
     while_it_rests = [await world.alert(n) for n in range(5)]
@@ -192,7 +192,7 @@ async def test_an_inbox_that_is_deleted_under_its_holder_rests_before_it_is_decl
     assert await world.depth("inbox.alice") == -1
     await client.socket.close()  # who comes anew is not kept waiting
     await world.until(lambda: "inbox.alice" not in edge.app.state.lines._lines)
-    monkeypatch.setattr(lines, "DELETED_RESTS_S", 0.0)
+    monkeypatch.setattr(attaching, "DELETED_RESTS_S", 0.0)
     client = await world.client(edge)
     line = edge.app.state.lines._lines["inbox.alice"]
     await world.until(lambda: line.tray.state is State.OPEN)

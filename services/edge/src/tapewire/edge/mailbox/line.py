@@ -6,16 +6,21 @@ from typing import Final
 
 from tapewire.broker.topology import Queue
 from tapewire.edge.connection.connection import Connection
-from tapewire.edge.connection.effects import Kind, Parcel
+from tapewire.edge.connection.effects import Kind, Member, Parcel
 from tapewire.edge.mailbox.lane import Lane
 from tapewire.edge.mailbox.tray import Tray
 
 _numbers: Final = count(1)
 
 
-def _interested(member: object, parcel: Parcel) -> bool:
+def connection_of(member: Member) -> Connection:
+    """Return the connection that a member is; trays know members by identity only."""
     assert isinstance(member, Connection)
-    return member.wants(parcel)
+    return member
+
+
+def _interested(member: Member, parcel: Parcel) -> bool:
+    return connection_of(member).wants(parcel)
 
 
 class Line:

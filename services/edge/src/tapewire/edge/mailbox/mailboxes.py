@@ -8,9 +8,9 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
-from tapewire.broker import CONNECTION_ERRORS, BrokerError, full_jitter, topology
+from tapewire.broker import full_jitter, topology
 from tapewire.broker.topology import RECENT_KEPT, Binding, Queue, QueueType
 from tapewire.contracts import escape
 from tapewire.contracts.frames import CloseCode
@@ -22,22 +22,17 @@ from tapewire.edge.live.holdings import Holdings, without
 from tapewire.edge.live.node import Node
 from tapewire.edge.live.wishes import WAIT_S, Wishes
 from tapewire.edge.mailbox import relay
+from tapewire.edge.mailbox.faults import BROKER_FAULTS
 from tapewire.edge.mailbox.line import Line
 from tapewire.edge.mailbox.lines import Lines
 from tapewire.edge.mailbox.overdue import Overdue
+from tapewire.edge.mailbox.rebinding import Rebinding
 from tapewire.edge.mailbox.state import State
 from tapewire.edge.mailbox.subscriptions import Subscriptions
 from tapewire.edge.runtime.admin import Admin, OutOfReach
 from tapewire.edge.runtime.tasks import Tasks
 
 log = logging.getLogger(__name__)
-
-BROKER_FAULTS: Final = (*CONNECTION_ERRORS, BrokerError)
-
-# Binding trays again mends what a crash left half done, and is as much work for the broker as all
-# that a welcome needs: it yields to those who wait for theirs, but for no longer than this.
-YIELDS_S: Final = 10.0
-YIELDS_AGAIN_S: Final = 0.05
 
 
 class Arrival(NamedTuple):
@@ -92,9 +87,7 @@ class Mailboxes:
         self._seats: dict[Connection, Seat] = {}
         self._users: dict[str, set[Connection]] = {}
         self._clients: dict[tuple[str, str], Connection] = {}
-        self._unproved: dict[str, tuple[Binding, ...]] = {}
-        """Trays that were there already, and what they should be bound to."""
-        self._rebinding: asyncio.Task[None] | None = None
+        self._rebinding = Rebinding(admins[Kind.RECENT], tasks, lambda: self._arriving > 0)
         self._arriving = 0
         """How many connections wait for their welcome."""
         self._overdue = Overdue(
@@ -311,9 +304,7 @@ class Mailboxes:
         seat.recent = line
         if client is None and not line.was_absent:
             # Bound again each time: an edge may have died between declaring and binding it.
-            self._unproved[queue.name] = queue.bindings
-            if self._rebinding is None or self._rebinding.done():
-                self._rebinding = self._tasks.spawn(self._rebind(), "rebind")
+            self._rebinding.add(queue)
         return line
 
     async def _without_tray(self, connection: Connection) -> None:
@@ -355,21 +346,6 @@ class Mailboxes:
         except BROKER_FAULTS as error:
             log.info("not renewed: %s", error)  # tried again tomorrow, of thirty days
 
-    async def _rebind(self) -> None:
-        """Bind one tray after the other, when nobody waits for a welcome."""
-        now = asyncio.get_running_loop().time
-        until = now() + YIELDS_S
-        while self._unproved:
-            if self._arriving and now() < until:
-                await asyncio.sleep(YIELDS_AGAIN_S)
-                continue
-            name = next(iter(self._unproved))
-            bindings = self._unproved.pop(name)
-            try:
-                await self._admins[Kind.RECENT].bind(name, bindings)
-            except BROKER_FAULTS as error:
-                log.info("not bound again: %s", error)
-
     async def _complete(self, connection: Connection, recent: Line) -> None:
         """Record a device that is new, or whose record is missing; its tray is bound by then."""
         assert connection.client_id is not None
@@ -389,7 +365,7 @@ class Mailboxes:
             if line is not None:
                 self._lines.give_up(connection, line)
         if seat.recent is not None and not seat.recent.claims:
-            self._unproved.pop(seat.recent.name, None)  # whoever opens it next binds it again
+            self._rebinding.drop(seat.recent.name)
         if seat.bound:
             self._node.unbind(self._bindings(connection))
         self._holdings.let_go(connection)
