@@ -17,6 +17,7 @@ class Book:
         self._sent: dict[str, Sent] = {}
         self._numbers: Counter[tuple[str, str]] = Counter()
         self._handled: list[Handled] = []
+        self._noted: list[tuple[float, str, str]] = []
         self._seen: dict[str, set[Device]] = {}
         self.devices: list[Device] = []
 
@@ -38,6 +39,10 @@ class Book:
         """A device's handler has dealt with it."""
         self._handled.append(Handled(id_, device, monotonic() if at is None else at))
         self._seen.setdefault(id_, set()).add(device)
+
+    def noted(self, device: Device, what: str) -> None:
+        """Something befell a device that explains what it handles when: no part of the audit."""
+        self._noted.append((monotonic(), device.name, f"- {what}"))
 
     def mark(self) -> int:
         """Return a place: `open_since` and `verdict` begin with what is sent after it."""
@@ -68,9 +73,13 @@ class Book:
         return lines
 
     def dump(self, path: Path) -> None:
-        """Write everything down, in the order of time, one JSON list a line."""
+        """Write everything down, in the order of time, one JSON list a line.
+
+        (time, "confirmed", id), (time, device, id) when it was handled, (time, device, "- note").
+        """
         rows = [(a.confirmed_at or 0.0, "confirmed", a.id) for a in self._sent.values()]
         rows += [(h.at, h.device.name, h.id) for h in self._handled]
+        rows += self._noted
         path.write_text("".join(json.dumps(row) + "\n" for row in sorted(rows)))
 
     @property

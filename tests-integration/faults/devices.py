@@ -85,6 +85,8 @@ class SdkDevice(Came):
                 drain_s=1.0,
             )
             client.on_message(ALERT, self._handle)
+            client.on_state(lambda change: self.book.noted(self.device, change.after.value))
+            self.book.noted(self.device, f"begins with {self.urls[0]}")
             try:
                 await client.connect(wait=False)
                 if not self.connected.is_set():  # its inbox is there after the first welcome
@@ -172,6 +174,7 @@ class RawDevice(Came):
     async def live(self) -> None:
         while True:
             url = self.rng.choice(self.urls)
+            self.book.noted(self.device, f"opens {url}")
             with suppress(OSError, TimeoutError, WebSocketException):
                 socket = await open_socket(url, self.token())
                 try:

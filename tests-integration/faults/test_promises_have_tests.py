@@ -14,12 +14,16 @@ ROOT = Path(__file__).parents[2]
 TRANSCRIPTS = ROOT / "libs" / "client" / "conformance"
 
 
-def shown_by() -> list[str]:
-    """What the table's third column lists: `module`: *words of a test*, fault *x*, column *x*."""
+def rows() -> list[list[str]]:
+    """The table's cells."""
     text = (ROOT / "docs" / "delivery.md").read_text(encoding="utf-8")
     table = text.split("| promise | by | shown by |")[1].split("\n\n")[0]
-    rows = [line.split(" | ") for line in table.splitlines()[2:]]
-    return [part.strip(" |") for row in rows for part in row[2].split(";")]
+    return [line.strip("| ").split(" | ") for line in table.splitlines()[2:]]
+
+
+def shown_by() -> list[str]:
+    """What the table's third column lists: `module`: *words of a test*, fault *x*, column *x*."""
+    return [part.strip() for row in rows() for part in row[2].split(";")]
 
 
 @cache
@@ -39,8 +43,9 @@ def names_in(module: str) -> list[str]:
     return [node.name.replace("_", " ") for node in ast.walk(tree) if isinstance(node, kinds)]
 
 
-def test_there_are_promises():
-    assert len(shown_by()) > 20
+def test_every_promise_says_by_what_means_what_shows_it_and_what_can_still_go_wrong():
+    assert len(rows()) > 20
+    assert [row for row in rows() if len(row) != 4 or not all(row)] == []
 
 
 @pytest.mark.parametrize("part", shown_by())
