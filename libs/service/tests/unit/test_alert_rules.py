@@ -20,6 +20,16 @@ def test_every_metric_of_the_rules_is_one_that_a_service_has():
     assert asked <= had
 
 
+def test_every_rule_is_tested_and_says_what_to_do():
+    rules = set(re.findall(r"- alert: (\w+)", (OBSERVABILITY / "alerts.yml").read_text()))
+    tests = (OBSERVABILITY / "alerts.test.yml").read_text()
+    tested = set(re.findall(r"alertname: (\w+)\n +eval_time: \w+\n +exp_alerts:", tests))
+    told = set(re.findall(r"`(\w+)`", (ROOT / "docs" / "operations.md").read_text()))
+    assert rules
+    assert rules == tested
+    assert rules <= told
+
+
 def test_the_rules_fire_when_they_should():
     promtool = shutil.which("promtool") or shutil.which("promtool", path=str(ROOT / ".tools"))
     if promtool is None:

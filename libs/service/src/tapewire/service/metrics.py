@@ -114,7 +114,7 @@ UNSETTLED = _gauge(
 OLDEST_UNACKED = _gauge(
     "edge.oldest_unacked.age",
     "s",
-    "Age of the oldest critical message that no device has acknowledged, on this edge",
+    "How long the oldest critical message has been on this edge that no device acknowledged",
 )
 SETTLE_LATENCY = _seconds(
     "edge.settle.duration", "From a tray's delivery to its settlement", "class", bounds=PATIENT
