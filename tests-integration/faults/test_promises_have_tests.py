@@ -9,9 +9,11 @@ import pytest
 
 from faults import campaign
 from faults.faults_table import CLUSTER_FAULTS, FAULTS
+from faults.world import CAST
 
 ROOT = Path(__file__).parents[2]
 TRANSCRIPTS = ROOT / "libs" / "client" / "conformance"
+AUDITED = {"risk", *(role.user for role in CAST)}
 
 
 def rows() -> list[list[str]]:
@@ -48,6 +50,12 @@ def test_every_promise_says_by_what_means_what_shows_it_and_what_can_still_go_wr
     assert [row for row in rows() if len(row) != 4 or not all(row)] == []
 
 
+def typescript_names_in(file: str) -> list[str]:
+    """The words of each test in a file of the TypeScript SDK."""
+    text = (ROOT / "libs" / "client-web" / "test" / file).read_text(encoding="utf-8")
+    return [name.replace("_", " ") for name in re.findall(r'\bit\("(\w+)"', text)]
+
+
 @pytest.mark.parametrize("part", shown_by())
 def test_what_shows_a_promise_exists(part):
     named = re.findall(r"`(test_\w+)`", part)
@@ -55,8 +63,13 @@ def test_what_shows_a_promise_exists(part):
     assert not [module for module in named if module not in modules()]
     transcripts = re.findall(r"`([a-z]+(?:-[a-z]+)+)`", part)
     assert not [name for name in transcripts if not (TRANSCRIPTS / f"{name}.json").exists()]
-    if named:
+    audited = re.findall(r"auditor's.* `(\w+)`", part)
+    assert not [name for name in audited if name not in AUDITED]
+    assert said or transcripts or audited, "nothing that can be looked up"
+    files = re.findall(r"`([a-z-]+\.test\.tsx?)`", part)
+    if named or files:
         there = [name for module in named for name in names_in(module)]
+        there += [name for file in files for name in typescript_names_in(file)]
     elif "column" in part:
         there = [campaign.HEAD]
     else:
