@@ -119,7 +119,7 @@ async def _unplug(world: World, rng: Random, cables: list) -> None:
 
 @asynccontextmanager
 async def _broker_cables(world: World) -> AsyncIterator[list]:
-    async with world.target.behind_cable("edge-1", "edge-2", "ingest", "desk") as cables:
+    async with world.target.behind_cable(*EDGES, "ingest", "desk", "risk") as cables:
         yield [*cables, world.producers_cable]
 
 
