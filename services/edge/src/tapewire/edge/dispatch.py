@@ -13,7 +13,7 @@ from tapewire.contracts import SYMBOLS_HEADER
 from tapewire.contracts.routing import CRITICAL_LEVELS
 from tapewire.edge.connection.channels import ACCOUNT, PREFERENCES, is_live, topics_of
 from tapewire.edge.connection.connection import Connection
-from tapewire.edge.connection.flusher import share
+from tapewire.edge.connection.walk import Hearers
 from tapewire.edge.fallback.forwarding import PREFIX
 from tapewire.edge.live.audience import Audience
 from tapewire.edge.live.pacing import Pacing
@@ -80,7 +80,7 @@ class Dispatch:
                 continue
             built = Message(line)
             if line.startswith(QUOTE):
-                share(hearers, topic, built)
+                _share(hearers, topic, built)
             else:
                 _notify(hearers, built)
 
@@ -94,8 +94,7 @@ class Dispatch:
         key = message.routing_key or ""
         built = Message(message.body)
         if is_live(EVENTS, key):
-            hearers = self._live.of_any(topics_of(EVENTS, key))
-            share(hearers, key, built)
+            _share(self._live.of_any(topics_of(EVENTS, key)), key, built)
             return
         _, _, kind, detail = key.split(".", 3)
         if kind == ACCOUNT and detail == PREFERENCES:
@@ -117,10 +116,17 @@ class Dispatch:
             self._on_note(note)
 
 
+def _share(hearers: Hearers, key: str, built: Message) -> None:
+    """Write a message of class live to each."""
+    for connection in hearers:  # all have the process's one flusher
+        connection.flusher.share(hearers, key, built)
+        return
+
+
 def _tell(hearers: Iterable[Connection], built: Message, message: DeliveredMessage) -> None:
     """Write what comes by no tray to each, but for those whose users hide it."""
     type, level = message.header.properties.message_type or "", _level(message.routing_key)
-    for connection in list(hearers):  # one that is too slow is closed, and hears no more
+    for connection in hearers:  # one that is too slow is closed, and hears no more
         connection.recent_message(built, type, level)
 
 
@@ -131,5 +137,5 @@ def _level(routing_key: str | None) -> str:
 def _notify(hearers: Iterable[Connection], built: Message) -> None:
     """Write a bundle's line that is no quote: word of a symbol's volatility."""
     level = next((name for name in CRITICAL_LEVELS if f'"{name}"'.encode() in built.body), "")
-    for connection in list(hearers):
+    for connection in hearers:
         connection.recent_message(built, "volatility_alert", level or "warning")

@@ -1,7 +1,7 @@
 """One client connection, as everything but ASGI sees it."""
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 from tapewire.auth import Claims
@@ -9,12 +9,13 @@ from tapewire.contracts import escape, new_id
 from tapewire.contracts.frames import Acked, CloseCode, Frame, encode_frame
 from tapewire.edge.connection.channels import Plan, topics_of
 from tapewire.edge.connection.effects import Kind, Parcel
-from tapewire.edge.connection.flusher import LIVE, Flusher, tell_live
+from tapewire.edge.connection.flusher import Flusher
 from tapewire.edge.connection.limits import Limits
 from tapewire.edge.connection.preferences import Hides
 from tapewire.edge.connection.session import Phase, Session, Step
+from tapewire.edge.connection.walk import LIVE
 from tapewire.edge.runtime.wheel import Timer
-from tapewire.edge.transport.frames import TEXT, Message, frame, ping
+from tapewire.edge.transport.frames import TEXT, Joined, Message, frame, ping
 from tapewire.edge.transport.outbound import Outbound
 from tapewire.edge.transport.wire import Tally, Wire
 
@@ -54,6 +55,7 @@ class Connection:
         "plans",
         "quick",
         "resume",
+        "served",
         "session",
         "straight",
         "tally",
@@ -90,9 +92,10 @@ class Connection:
         self.close_code: int | None = None
         self.hides: Hides | None = None
         self.on_proof: Callable[[Connection, int], None] | None = None
-        # Live, reading, and with no close under way, as far as was seen: then frames may go
-        # straight to the transport.
+        # Live, reading, with nothing in its own queue, nothing of a walk served already, and no
+        # close under way, as far as was seen: then frames may go straight to the transport.
         self.quick = False
+        self.served = 0  # up to this number it has had, by its own queue, what the walks tell
         self._wire = wire
         self.straight = wire.straight
         self.flusher = flusher
@@ -142,6 +145,12 @@ class Connection:
 
     # What is written to it
 
+    def welcome(self, reply: Frame) -> None:
+        """Go live with this frame: what walks tell came before it, and is not for this client."""
+        self.session.step(Step.WELCOMED)
+        self.served = self.flusher.newest
+        self.say(reply)
+
     def say(self, reply: Frame) -> None:
         """Write a frame of the protocol."""
         self._must(frame(TEXT, encode_frame(reply)))
@@ -163,7 +172,41 @@ class Connection:
 
     def live_message(self, key: str, message: Message) -> None:
         """Write a message of class live, or keep the newest of its key."""
-        tell_live((self,), ((key, message),))
+        if self.session.phase is LIVE:
+            self._settle()
+            self.hear(((key, message),), Joined((message,)))
+
+    def hear(self, messages: Sequence[tuple[str, Message]], frames: Joined) -> None:
+        """Write messages of class live, with their keys; or keep the newest of each key.
+
+        By its own queue, where they stand behind what came before them; ``frames`` are the same
+        messages.
+        """
+        if self.session.phase is not LIVE:
+            return
+        tally, outbound = self.tally, self.outbound
+        tally.live += len(messages)
+        if outbound.lagging:
+            before = outbound.conflated
+            for key, message in messages:
+                outbound.live(key, message.frame(compressed=self.compressed))
+            tally.conflated += outbound.conflated - before
+            return
+        self.quick = False
+        outbound.ready.append(
+            frames.deflated(in_a_row=self.keeps_window) if self.compressed else frames.plain
+        )
+        self._mark()
+
+    def quicken(self, number: int) -> bool:
+        """Return whether frames may go straight to it, from a walk's oldest ``number`` on."""
+        self.quick = (
+            number > self.served
+            and self.session.phase is LIVE
+            and not self.outbound.lagging
+            and not self.outbound.ready
+        )
+        return self.quick
 
     def recent_message(self, message: Message, type: str = "", level: str = "") -> None:
         """Write a message of class recent that comes by no tray, unless its user hides it."""
@@ -220,8 +263,7 @@ class Connection:
         """Write what is due, then close with ``code``."""
         if self.closed:
             return
-        if self.flusher.shared:
-            self.flusher.spread()
+        self._settle()
         self.flush()
         self._wire.hang_up(code, code.name.lower().replace("_", " "))
         self._end(code)
@@ -244,8 +286,7 @@ class Connection:
     # Steps
 
     def _write_recent(self, data: bytes) -> None:
-        if self.flusher.shared:
-            self.flusher.spread()
+        self._settle()
         if self.outbound.recent(data):
             self.tally.recent += 1
             self._mark()
@@ -254,10 +295,15 @@ class Connection:
             self.close(CloseCode.SLOW_CONSUMER)
 
     def _must(self, data: bytes) -> None:
-        if self.flusher.shared:
-            self.flusher.spread()
+        self._settle()
         self.outbound.must(data)
         self._mark()
+
+    def _settle(self) -> None:
+        """Have what walks owe it in its own queue, before a frame that comes after it."""
+        self.quick = False
+        if self.flusher.walks:
+            self.flusher.settle(self)
 
     def _mark(self) -> None:
         if not self.due:

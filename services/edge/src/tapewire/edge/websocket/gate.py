@@ -290,10 +290,9 @@ class Gate:
             return
         if connection.closed:
             return
-        connection.session.step(Step.WELCOMED)
         if arrival.gap:
             metrics.counter(metrics.GAPS).add(1)
-        connection.say(
+        connection.welcome(
             welcome(
                 connection,
                 claims,
