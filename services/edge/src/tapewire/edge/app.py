@@ -141,7 +141,7 @@ def build(settings: EdgeSettings, auth: AuthSettings) -> FastAPI:
         tally=tally,
     )
     fallbacks = Fallbacks(
-        settings, gate=gate, verifier=verifier, clock=clock, forwarding=forwarding
+        settings, gate=gate, verifier=verifier, clock=clock, forwarding=forwarding, tasks=tasks
     )
     forwarding.on_asked = fallbacks.answer
     siblings = _siblings()

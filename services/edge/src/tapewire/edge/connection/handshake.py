@@ -2,6 +2,7 @@
 
 import ipaddress
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -24,6 +25,7 @@ def origin_allowed(headers: Mapping[str, str], allowed: tuple[str, ...]) -> bool
     return urlsplit(origin).netloc.lower() == headers.get("host", "").lower() != ""
 
 
+@lru_cache(maxsize=1024)  # addresses are parsed in Python, and a proxy's is everybody's
 def is_local(address: str) -> bool:
     """Return whether a peer is on this machine, as a proxy beside the edge is."""
     try:

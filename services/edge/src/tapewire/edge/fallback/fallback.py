@@ -4,6 +4,7 @@ A connection's id names the edge that has it, so a request that reaches another 
 (``forwarding``). It cannot be guessed, and is of no use without a token of the same user.
 """
 
+import asyncio
 import json
 import secrets
 from typing import Any, Final
@@ -20,6 +21,7 @@ from tapewire.edge.fallback.journal import End
 from tapewire.edge.fallback.poll import Batch, PollWire
 from tapewire.edge.fallback.stream import Stream, StreamWire
 from tapewire.edge.runtime.clock import Clock
+from tapewire.edge.runtime.tasks import Tasks
 from tapewire.edge.settings import EdgeSettings
 from tapewire.edge.websocket.gate import Gate
 
@@ -60,12 +62,14 @@ class Fallbacks:
         verifier: Verifier,
         clock: Clock,
         forwarding: Forwarding,
+        tasks: Tasks,
     ) -> None:
         self._settings = settings
         self._gate = gate
         self._verifier = verifier
         self._clock = clock
         self._forwarding = forwarding
+        self._tasks = tasks
         self._wires: dict[str, HttpWire] = {}
         # For as long as a silent client may still come and ask how its connection ended.
         self._linger_s = settings.edge_heartbeat_interval_s + settings.edge_heartbeat_grace_s
@@ -97,7 +101,7 @@ class Fallbacks:
                 if token is None:
                     connection.close(CloseCode.NO_AUTHENTICATION)
                 else:
-                    await self._gate.authenticate(connection, token, dict(request.query_params))
+                    await self._authenticate(wire, token, dict(request.query_params))
         except BaseException:
             connection.ended(1011)
             raise
@@ -105,6 +109,19 @@ class Fallbacks:
             raise Refused(wire.journal.end or LOST)
         self._wires[connection.id] = wire
         wire.on_closed = lambda: self._clock.after(self._linger_s, lambda: self._forget(wire))
+
+    async def _authenticate(self, wire: HttpWire, token: str, options: dict[str, str]) -> None:
+        """Open the mailbox in a task of its own, which goes on when the request has ended."""
+        opening = self._tasks.spawn(
+            self._gate.authenticate(wire.connection, token, options), "open connection"
+        )
+        closed = self._tasks.spawn(wire.closed.wait(), "closed while it opens")
+        try:
+            await asyncio.wait((opening, closed), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            closed.cancel()
+        if opening.done():
+            opening.result()
 
     def __len__(self) -> int:
         """Return how many connections can be named, those that ended a moment ago included."""

@@ -242,7 +242,10 @@ class Gate:
     async def authenticate(
         self, connection: Connection, token: str, options: dict[str, str]
     ) -> None:
-        """Welcome the owner of ``token`` to their mailbox, or close with the reason's code."""
+        """Welcome the owner of ``token`` to their mailbox, or close with the reason's code.
+
+        Run in a task that the client's disconnect does not reach: a WebSocket's own is one.
+        """
         connection.session.step(Step.TOKEN)
         client = options.get("clientId") or None
         if client is not None and (len(client) > 64 or client in ("all", "-")):
@@ -276,14 +279,16 @@ class Gate:
     async def _open(self, connection: Connection, claims: Claims) -> None:
         if connection.closed:  # while it waited for its turn
             return
-        opening = self._tasks.spawn(self._mailboxes.open(connection), "open mailbox")
-        # Which cancels nothing: it goes on when this client has gone.
-        await asyncio.wait((opening,), timeout=self._settings.edge_attach_deadline_s)
-        if not opening.done():  # the broker is away or swamped: come back
-            connection.close(CloseCode.OVERLOADED)
-            return
+        # On a timer of the wheel, and not by cancelling: what was begun on the broker goes on.
+        connection.remember(
+            "attach",
+            self._clock.after(
+                self._settings.edge_attach_deadline_s,
+                lambda: connection.close(CloseCode.OVERLOADED),  # broker away or swamped: come back
+            ),
+        )
         try:
-            arrival = opening.result()
+            arrival = await self._mailboxes.open(connection)
         except TooManyConnections:
             metrics.counter(metrics.RATE_LIMITED).add(1, {"limit": "connections"})
             connection.close(CloseCode.TOO_MANY_CONNECTIONS)
@@ -302,6 +307,7 @@ class Gate:
                 now=datetime.now(UTC),
             )
         )
+        connection.forget("attach")
         connection.forget("token")
         now = self._clock.now()
         self._welcomed.record(now - connection.opened_at)
