@@ -17,16 +17,12 @@ import time
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
-from random import Random
 from signal import SIGKILL, SIGTERM, Signals
 from typing import Any
 
 import psutil
 from engines.fleet import EDGES, Fleet
-from websockets.asyncio.client import ClientConnection
-from websockets.exceptions import WebSocketException
 
-from faults.devices import open_socket
 from tapewire.broker.permissions import USERS, definitions
 from tapewire.fleet.ports import take
 
@@ -35,7 +31,6 @@ NODES = 3
 SERVICES = (*EDGES, "ingest", "desk")
 PREFIX = "tapewire-faults"
 HOME = ("name", "pid")
-WELCOMED_WITHIN_S = 60.0  # edges that lost their own connections to the node come back first
 FORMED_WITHIN_S = 240.0  # three brokers begin at once, on two cores
 
 CONFIG = """\
@@ -273,75 +268,3 @@ class ClusterFleet(Fleet):
             await asyncio.to_thread(self.between.connect, container, aliases=alias)
         await self._formed()
         await self.until_ready()
-
-
-async def strike_node(world, rng: Random, _: Any) -> None:
-    """Kill any node."""
-    await world.fleet.kill_broker(rng.randrange(NODES), down_s=rng.uniform(1, 8))
-
-
-async def strike_leader(world, rng: Random, _: Any) -> None:
-    """Kill the node that leads the ingest's queue."""
-    index = await world.fleet.leader_of("ingest.inbox")
-    await world.fleet.kill_broker(index, down_s=rng.uniform(1, 8))
-
-
-@asynccontextmanager
-async def visit(url: str, token: str, device: str) -> AsyncIterator[tuple[ClientConnection, dict]]:
-    """Connect as a device, as often as it takes; yield the socket and its welcome."""
-    async with asyncio.timeout(WELCOMED_WITHIN_S):
-        while True:
-            with suppress(OSError, TimeoutError, WebSocketException):
-                socket = await open_socket(f"{url}?clientId={device}&resume=true", token)
-                welcome = json.loads(await socket.recv())
-                break
-            await asyncio.sleep(0.2)
-    try:
-        yield socket, welcome
-    finally:
-        socket.transport.abort()
-
-
-async def until_told(socket: ClientConnection, wanted: str) -> None:
-    """Read until a message has an id."""
-    async with asyncio.timeout(WELCOMED_WITHIN_S):
-        while json.loads(await socket.recv()).get("id") != wanted:
-            pass
-
-
-async def strike_trays(world, rng: Random, _: Any) -> None:
-    """Kill a node while devices that have their trays on it are away; they come while it is down.
-
-    A classic queue is on the node that its declarer was connected to, so edges' trays are here and
-    there. Whoever comes must be welcomed, with the alert that waited; once the node is back, what
-    waited in the tray must come too, on the same connection.
-    """
-    fleet: ClusterFleet = world.fleet
-    user = f"away{rng.randrange(1_000_000)}"
-    urls = [fleet.socket_url(edge) for edge in EDGES]
-    devices = {f"{user}-d{n}": url for n, url in enumerate(urls * 2)}
-    for device, url in devices.items():  # seen once, on each edge: their trays are there
-        async with visit(url, fleet.token(user), device):
-            pass
-    homes = await fleet.homes_of([f"recent.{user}.{device}" for device in devices])
-    index = rng.choice(sorted(set(homes.values())))
-    warning = await world.publishers[0].send(f"{user}-warning", user, level="warning")
-    alert = await world.publishers[0].send(f"{user}-alert", user)
-    async with fleet.broker_down(index):
-        for device, url in devices.items():
-            async with visit(url, fleet.token(user), device) as (socket, welcome):
-                away = homes[f"recent.{user}.{device}"] == index
-                assert welcome["recovered"]["gap"] == away, (device, away, welcome)
-                await until_told(socket, alert)
-        stays = next(d for d in devices if homes[f"recent.{user}.{d}"] == index)
-        visiting = visit(devices[stays], fleet.token(user), stays)
-        socket, _ = await visiting.__aenter__()
-    try:
-        await until_told(socket, warning)
-    finally:
-        await visiting.__aexit__(None, None, None)
-
-
-async def strike_apart(world, rng: Random, _: Any) -> None:
-    """Cut any node off, for longer than it takes to be noticed."""
-    await world.fleet.cut_off(rng.randrange(NODES), seconds=rng.uniform(3, 25))

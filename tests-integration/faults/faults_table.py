@@ -17,7 +17,7 @@ from typing import Any
 
 from engines.fleet import EDGES
 
-from faults import clocks, cluster, databases
+from faults import clocks, cluster_strikes, databases
 from faults.devices import open_socket
 from faults.target import Absent
 from faults.world import World
@@ -229,10 +229,10 @@ FAULTS = (
 
 CLUSTER_FAULTS = (
     Fault("none", lambda *_: asyncio.sleep(0), times=1),
-    Fault("cluster node kill -9", cluster.strike_node, times=2),
-    Fault("cluster leader kill -9", cluster.strike_leader, times=2),
-    Fault("cluster trays out of reach", cluster.strike_trays, times=2),
-    Fault("cluster partition", cluster.strike_apart, times=3),
+    Fault("cluster node kill -9", cluster_strikes.strike_node, times=2),
+    Fault("cluster leader kill -9", cluster_strikes.strike_leader, times=2),
+    Fault("cluster trays out of reach", cluster_strikes.strike_trays, times=2),
+    Fault("cluster partition", cluster_strikes.strike_apart, times=3),
     Fault("client sockets cut", _cut_sockets, times=6, apart_s=1.0),
 )
 

@@ -2,9 +2,8 @@
 
 import asyncio
 import json
-import os
 import secrets
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -14,7 +13,6 @@ from typing import Any
 
 import httpx
 import pytest
-import sqlalchemy as sa
 
 from tapewire.auth import AuthSettings, mint
 from tapewire.broker import (
@@ -37,7 +35,6 @@ SECRET = "a secret of a test, 32 bytes or more"
 AUTH = AuthSettings(jwt_secret=SECRET)
 T0 = datetime(2025, 3, 3, 14, 30, tzinfo=UTC)
 DEADLINE_S = 60.0  # many tests may share two cores
-POSTGRES = os.environ.get("TAPEWIRE_TEST_POSTGRES_IMAGE", "postgres:17")
 
 
 @dataclass
@@ -94,40 +91,12 @@ async def bus(broker_url: str) -> AsyncIterator[Bus]:
     await consuming.close()
 
 
-@pytest.fixture(scope="session")
-def _postgres() -> Iterator[str]:
-    """The URL of a real PostgreSQL in a container."""
-    os.environ["TESTCONTAINERS_RYUK_DISABLED"] = "true"  # stopped below
-    import docker
-    from testcontainers.community.postgres import PostgresContainer
-
-    try:
-        docker.from_env(timeout=5).ping()
-    except Exception as error:
-        pytest.skip(f"NOT TESTED on {POSTGRES}: no Docker engine ({type(error).__name__})")
-    with PostgresContainer(POSTGRES, driver=None) as container:
-        yield container.get_connection_url()
-
-
-async def _add_database(server: str) -> str:
-    """Make a database of the test's own; return its URL."""
-    from sqlalchemy.ext.asyncio import create_async_engine
-
-    name = f"risk_{secrets.token_hex(6)}"
-    url = sa.make_url(server).set(drivername="postgresql+asyncpg")
-    engine = create_async_engine(url, isolation_level="AUTOCOMMIT")
-    async with engine.connect() as connection:
-        await connection.execute(sa.text(f"CREATE DATABASE {name}"))
-    await engine.dispose()
-    return sa.make_url(server).set(database=name).render_as_string(hide_password=False)
-
-
 @pytest.fixture
-async def database(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """The URL of a fresh database: SQLite, unless parametrized with ``postgresql``."""
     if getattr(request, "param", "sqlite") == "sqlite":
         return f"sqlite:///{tmp_path}/risk.sqlite3"
-    return await _add_database(request.getfixturevalue("_postgres"))
+    return request.getfixturevalue("postgres_url")
 
 
 @pytest.fixture
