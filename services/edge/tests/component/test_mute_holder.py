@@ -20,7 +20,7 @@ def hurried(monkeypatch):
     """Nobody waits long for an answer, and everybody for the end of a holder."""
     monkeypatch.setattr(succession, "HOLDER_LEAVES_WITHIN_S", 0.05)
     monkeypatch.setattr(succession, "SUCCEED_WITHIN_S", 3600.0)
-    monkeypatch.setattr(handover, "RETURNED_WITHIN_S", 3600.0)
+    monkeypatch.setattr(handover, "LEFT_WITHIN_S", 3600.0)
 
 
 class MuteHolder:

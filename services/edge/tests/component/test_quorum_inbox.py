@@ -157,7 +157,7 @@ async def test_an_inbox_is_not_said_to_be_closed_while_the_broker_has_not_all_of
 ):
     """What was on its way when the consumer was cancelled never came here, and is back later."""
     world = quorum_world
-    monkeypatch.setattr(handover, "RETURNED_WITHIN_S", 3600.0)
+    monkeypatch.setattr(handover, "LEFT_WITHIN_S", 3600.0)
     edge = await world.edge()
     client = await world.client(edge)
     line = edge.app.state.lines._lines["inbox.alice"]
@@ -174,6 +174,29 @@ async def test_an_inbox_is_not_said_to_be_closed_while_the_broker_has_not_all_of
     line.lane.settle(on_its_way[0], requeue=True)  # by the broker itself, were it not here
     await releasing
     assert await (await world.client(edge)).ids(1) == [raised]
+
+
+async def test_nobody_waits_longer_to_leave_because_another_edge_has_the_inbox_too(
+    quorum_world, monkeypatch
+):
+    """The broker does not count a consumer of a quorum queue that waits for its turn."""
+    world = quorum_world
+    monkeypatch.setattr(handover, "LEFT_WITHIN_S", 3600.0)
+    holder, other = await world.edge(), await world.edge()
+    a = await world.client(holder)
+    raised = await world.alert("1")
+    assert await a.ids(1) == [raised]
+    b = await world.client(other)
+    assert await b.ids(1) == [raised]
+    there = other.app.state.lines._lines
+    await world.until(lambda: there["inbox.alice"].tray.state is State.OPEN)
+    await b.socket.close()
+    await world.until(lambda: "inbox.alice" not in there)
+    b = await world.client(other)
+    await world.until(lambda: there["inbox.alice"].tray.state is State.OPEN)
+    await a.socket.close()
+    await world.until(lambda: "inbox.alice" not in holder.app.state.lines._lines)
+    assert await b.ids(1) == [raised]
 
 
 async def test_an_inbox_that_is_deleted_under_its_holder_rests_before_it_is_declared_again(

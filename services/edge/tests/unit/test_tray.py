@@ -182,6 +182,27 @@ def test_missed_relay_has_the_holder_asked_and_the_newer_one_wait():
     assert sends(told(tray, 6)) == [("a", "6")]
 
 
+def test_opening_tray_that_missed_relays_asks_again_before_it_shows_what_is_newer():
+    tray = opened()
+    tray.join("a", 0)
+    wait = tray.hold_back()
+    assert told(tray, 4) == []
+    assert tray.release(0, wait) == [Ask()]  # its time is up, and nobody has answered
+    wait = tray.hold_back()
+    assert told(tray, 5) == []
+    answered = [e for n in (2, 3, 4, 5) for e in tray.answer(parcel(n), 0)]
+    assert sends(answered) == [("a", "2"), ("a", "3"), ("a", "4"), ("a", "5")]
+    assert tray.release(0, wait) == []
+
+
+def test_opening_tray_that_missed_nothing_shows_what_it_kept_when_its_time_is_up():
+    tray = opened()
+    tray.join("a", 0)
+    wait = tray.hold_back()
+    told(tray, 1)
+    assert sends(tray.release(0, wait)) == [("a", "1")]
+
+
 def test_unknown_holder_that_begins_in_the_middle_is_asked():
     tray = opened()
     told(tray, 1)
@@ -261,6 +282,14 @@ def test_giving_back_keeps_order_and_settles_nothing():
     tray.apply(Event.EMPTIED)
     assert settles(tray.deliver(parcel(9), 9, 0)) == []
     assert settles(tray.give_back()) == [(1, True), (2, True), (3, True), (9, True)]
+
+
+def test_what_comes_to_a_holder_that_gives_all_back_is_not_relayed():
+    tray = opened()
+    tray.peers.add("edge-2")
+    tray.apply(Event.EMPTIED)
+    assert tray.deliver(parcel(1), 1, 0) == []  # whoever is next gets it behind what is older
+    assert settles(tray.give_back()) == [(1, True)]
 
 
 def test_delivery_after_the_last_member_left_is_never_settled():

@@ -3,10 +3,12 @@
 import asyncio
 import logging
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Final
 
-from tapewire.broker import CONNECTION_ERRORS, BrokerError
+from tapewire.broker import CONNECTION_ERRORS
 from tapewire.edge.connection.effects import Kind
+from tapewire.edge.mailbox.faults import BROKER_FAULTS
 from tapewire.edge.mailbox.line import Line
 from tapewire.edge.runtime.admin import Admin, Found
 from tapewire.edge.runtime.clock import Clock
@@ -17,6 +19,7 @@ log = logging.getLogger(__name__)
 # rest in none; 4.0 has all in order (docs/adr/0007).
 RETURNS_AT_ONCE: Final = 32
 RETURNED_WITHIN_S: Final = 1.0
+LEFT_WITHIN_S: Final = 5.0  # as long as a successor waits for our word
 LOOK_EVERY_S: Final = 0.01
 
 
@@ -32,9 +35,9 @@ class Handover:
 
         Only when the broker has it all may another edge hear that the line is closed here.
         """
-        quorum = line.queue.arguments["x-queue-type"] == "quorum"
-        at_once = RETURNS_AT_ONCE if quorum else len(line.tray) or 1
-        before = await self._look(line) if quorum and line.consumer_tag else None
+        at_once = RETURNS_AT_ONCE if line.is_quorum else len(line.tray) or 1
+        was_consumed = bool(line.consumer_tag)
+        before = await self._look(line) if was_consumed and line.tray.unsettled > at_once else None
         held = line.tray.give_back()
         first, more = held[:at_once], held[at_once:]
         try:
@@ -45,28 +48,30 @@ class Handover:
         more += line.tray.give_back()  # what was on its way
         returned = (before.messages if before is not None else 0) + len(first)
         while more:
-            if quorum:
+            if line.is_quorum:
                 await self._returned(line, returned)
             for one in more[:at_once]:
                 line.lane.settle(one.tag, requeue=True)
             returned += len(more[:at_once])
             more = more[at_once:]
         line.lane.flush()
-        if before is not None:
-            await self._left(line, before.consumers)
+        if line.is_quorum and was_consumed:
+            await self._left(line)
 
-    async def _left(self, line: Line, consumers: int) -> None:
+    async def _left(self, line: Line) -> None:
         """Wait until the broker counts our consumer no more: all that it held is back by then.
 
         How many are ready would not tell: new ones come meanwhile. Nor would what came here: the
         broker itself takes back what was on its way when the consumer was cancelled, after the
         round trip of that.
         """
-        until = self._clock.now() + RETURNED_WITHIN_S
+        until = self._clock.now() + LEFT_WITHIN_S
         while self._clock.now() < until:
-            found = await self._look(line)
-            if found is None or found.consumers < max(1, consumers):
-                return
+            with suppress(*BROKER_FAULTS):  # it may be about to choose a new leader of the queue
+                found = await self._admins[line.kind].look(line.queue)
+                successors = 1 if line.tray.peers else 0
+                if found is None or found.consumers <= successors:
+                    return
             await asyncio.sleep(LOOK_EVERY_S)
 
     async def _returned(self, line: Line, count: int) -> None:
@@ -81,6 +86,6 @@ class Handover:
     async def _look(self, line: Line) -> Found | None:
         try:
             return await self._admins[line.kind].look(line.queue)
-        except (*CONNECTION_ERRORS, BrokerError) as error:
+        except BROKER_FAULTS as error:
             log.info("not looked at: %s", error)  # the broker requeues by itself what it lost
             return None

@@ -72,8 +72,8 @@ class Letters:
     def _not_answered(self, line: Line, wait: list[Parcel], times: int) -> None:
         if times and line.tray.waits(wait) and line.tray.state in JOINABLE:
             self._ask(line, times)
-        else:
-            self._perform(line, line.tray.release(self._clock.now(), wait))
+        elif line.tray.waits(wait):
+            self._perform(line, line.tray.release(self._clock.now()))
 
     def mark(self, line: Line) -> None:
         """Say how far this edge has relayed: what it said last may be lost."""
@@ -108,6 +108,7 @@ class Letters:
             if line.tray.state in JOINABLE:
                 self._take(note, line)
             elif note.word == "opened":
+                line.tray.peers.add(note.node)
                 self.closing(line)  # who asks now has not heard it
 
     def _take(self, note: Note, line: Line) -> None:

@@ -75,6 +75,15 @@ class Line:
         """The queue's name."""
         return self.queue.name
 
+    @property
+    def is_quorum(self) -> bool:
+        """Whether it is a quorum queue.
+
+        The broker counts the consumers of one otherwise: the active one, and those that are
+        cancelled and have not given all back. Those that wait for their turn do not count.
+        """
+        return self.queue.arguments["x-queue-type"] == "quorum"
+
     def new_consumer_tag(self) -> str:
         """Return a tag of its own for each consumer, so that a late cancel hits no newer one."""
         self.consumer_tag = f"{self.name}#{next(_numbers)}"

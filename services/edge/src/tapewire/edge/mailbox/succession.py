@@ -1,18 +1,16 @@
 """Taking a tray over from the edge that held it, in order."""
 
 import asyncio
-import logging
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Final
 
-from tapewire.broker import CONNECTION_ERRORS, BrokerError
 from tapewire.edge.connection.effects import Kind
+from tapewire.edge.mailbox.faults import BROKER_FAULTS
 from tapewire.edge.mailbox.line import Line
 from tapewire.edge.mailbox.presence import LOOK_EVERY_S, LOOK_FIRST_AFTER_S, Presence
 from tapewire.edge.runtime.admin import Admin, Found
 from tapewire.edge.runtime.clock import Clock
-
-log = logging.getLogger(__name__)
 
 OUTWAITING_S: Final = 0.01  # between two looks
 HOLDER_LEAVES_WITHIN_S: Final = 2.0  # longer, and it is stuck: the broker will give it up
@@ -77,16 +75,19 @@ class Succession:
         return last.wait is wait
 
     async def _is_gone(self, line: Line) -> bool:
+        """Whether the last holder has given all back, or is not there any more.
+
+        Of a quorum queue the broker knows: beside the consumer that it delivers to, it counts only
+        those that have something to give back.
+        """
         last = line.tray.predecessor
-        if last.node:
-            queue = self._queues.get(last.node)
-            if queue is None or await self._presence.has(queue):
-                return False
-            self._queues.pop(last.node, None)
-            return True
-        try:  # it never said a word, but the broker counts its consumer until all is back
-            found = await self._admins[line.kind].look(line.queue)
-        except (*CONNECTION_ERRORS, BrokerError) as error:
-            log.info("not looked at: %s", error or type(error).__name__)
+        if line.is_quorum or not last.node:
+            with suppress(*BROKER_FAULTS):
+                found = await self._admins[line.kind].look(line.queue)
+                return found is None or found.consumers <= (1 if line.is_quorum else last.others)
             return False
-        return found is None or found.consumers <= last.others
+        queue = self._queues.get(last.node)
+        if queue is None or await self._presence.has(queue):
+            return False
+        self._queues.pop(last.node, None)
+        return True

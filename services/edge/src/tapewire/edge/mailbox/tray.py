@@ -75,6 +75,7 @@ class Tray:
         self._acked = Ledger()
         self._number = 0
         self._held_back: list[Parcel] | None = None
+        self._unanswered = False  # while relays are held back: some before them were missed
         self._told = 0  # what this edge delivered as the holder, relayed or not
         self.predecessor = Predecessor()
 
@@ -160,7 +161,7 @@ class Tray:
             return effects
         effects += self._show(parcel, tag, now)
         self._told += 1
-        if self.peers:
+        if self.peers and self.state is not State.DRAINING:  # then it comes to them by the broker
             effects.append(Copy(parcel, number=self._told))
         return effects
 
@@ -301,7 +302,10 @@ class Tray:
         Without that, a relay that got lost would be shown by its repetition, behind newer ones.
         """
         missed = self.predecessor.misses(teller, number)
-        if not missed or self._held_back is not None or self.is_holder:
+        if not missed or self.is_holder:
+            return []
+        if self._held_back is not None:
+            self._unanswered = True
             return []
         self.hold_back()
         return [Ask()]
@@ -336,10 +340,14 @@ class Tray:
     def release(self, now: float, wait: list[Parcel] | None = None) -> list[Effect]:
         """The answer is complete, or its time is up: relays go on, those kept first.
 
-        With ``wait``, what `hold_back` returned, only if that wait still lasts.
+        With ``wait``, what `hold_back` returned, only if that wait still lasts, and was not for an
+        answer that must bring something: then it is asked for once more.
         """
         if wait is not None and not self.waits(wait):
             return []
+        unanswered, self._unanswered = self._unanswered, False
+        if wait is not None and unanswered:
+            return [Ask()]
         kept, self._held_back = self._held_back, None
         return [
             effect
@@ -356,7 +364,7 @@ class Tray:
         """
         if self.kind is Kind.RECENT:
             return self.release(now)
-        self._held_back = None
+        self._held_back, self._unanswered = None, False
         return []
 
     def laggards(self) -> list[Member]:
