@@ -84,6 +84,8 @@ async def _round(world: World, fault: Fault, rng: Random, settle_s: float) -> Ro
                         await fault.strike(world, rng, setting)
                         struck += 1
                     await asyncio.sleep(CALM_S)
+                    # What the setting puts back in place is no strike: nobody shall wait for it.
+                    await world.hush(deadline_s=settle_s)
             except TimeoutError as error:
                 print(f"{fault.name}: cut short: {error}", file=sys.stderr)
     except Absent as error:

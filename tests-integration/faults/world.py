@@ -189,10 +189,14 @@ class World:
                     while self.book.open_of(device.device.user) >= OPEN_AT_MOST:
                         await asyncio.sleep(0.01)
 
+    async def hush(self, *, deadline_s: float) -> None:
+        """Publish no more; return when what was begun is confirmed, or the deadline has passed."""
+        await asyncio.gather(*(publisher.finish(deadline_s) for publisher in self.publishers))
+
     async def settle(self, mark: int, *, deadline_s: float) -> None:
         """Publish no more, have everybody stay, and wait until all is handled, or the deadline."""
         loop = asyncio.get_running_loop()
-        await asyncio.gather(*(publisher.finish(deadline_s) for publisher in self.publishers))
+        await self.hush(deadline_s=deadline_s)
         until = loop.time() + deadline_s  # from here: a publisher may have needed as long
         self.stay.set()
         if self._loner_task is None:
