@@ -156,10 +156,13 @@ class Tap:
         self._consumers.pop(tag, None)
         self.channel.consumers.pop(tag, None)
 
-    def abandon(self) -> None:
-        """Close the channel without waiting: an answer on it is late, or nobody wants it."""
+    def abandon(self, error: BaseException | None = None) -> None:
+        """Close the channel without waiting: an answer on it is late, or nobody wants it.
+
+        ``error`` is what whoever waits on it is told.
+        """
         if not self.is_closed:
-            self.end(ChannelInvalidStateError("abandoned"))
+            self.end(error or ChannelInvalidStateError("abandoned"))
             # By aiormq, which may have closed it over a question of its own: a second close of a
             # channel would end the connection.
             self._wire.close(self.channel)
@@ -304,6 +307,26 @@ class Sorter(asyncio.StreamReader):
         super().feed_eof()
 
 
+class _Writer(asyncio.StreamWriter):
+    """aiormq's writer: what it says comes behind what was said by the short way before."""
+
+    def __init__(self, wire: "Wire", *args: Any) -> None:
+        super().__init__(*args)
+        self._wire = wire
+
+    def write(self, data: "bytes | bytearray | memoryview[int]") -> None:
+        self._wire.flush()
+        super().write(data)
+
+    def write_eof(self) -> None:
+        self._wire.flush()
+        super().write_eof()
+
+    def close(self) -> None:
+        self._wire.flush()
+        super().close()
+
+
 class Wire(TransportFactory):
     """Makes the transport of one aiormq connection, and taps its channels."""
 
@@ -311,6 +334,8 @@ class Wire(TransportFactory):
         self._sorter: Sorter | None = None
         self._closing: set[asyncio.Task[None]] = set()
         self._transport: asyncio.Transport | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._due: list[bytes] = []
 
     async def create(
         self, url: URL, **kwargs: Any
@@ -329,8 +354,8 @@ class Wire(TransportFactory):
             )
         except OSError as error:
             raise AMQPConnectionError(*error.args) from error
-        self._transport = transport
-        return sorter, asyncio.StreamWriter(transport, protocol, sorter, loop)
+        self._transport, self._loop = transport, loop
+        return sorter, _Writer(self, transport, protocol, sorter, loop)
 
     def tap(self, channel: Channel) -> Tap:
         """Tap an open channel."""
@@ -358,9 +383,18 @@ class Wire(TransportFactory):
         task.add_done_callback(self._closing.discard)
 
     def write(self, data: bytes) -> None:
-        """Write whole frames, at once."""
-        if self._transport is not None and not self._transport.is_closing():
-            self._transport.write(data)
+        """Write whole frames; those of one turn of the loop are one write, in their order."""
+        if self._loop is None:
+            return
+        if not self._due:
+            self._loop.call_soon(self.flush)
+        self._due.append(data)
+
+    def flush(self) -> None:
+        """Hand over what was written so far."""
+        due, self._due = self._due, []
+        if due and self._transport is not None and not self._transport.is_closing():
+            self._transport.write(b"".join(due))
 
 
 class WiredConnection(aio_pika.Connection):

@@ -103,6 +103,8 @@ class Lane:
         await _close(tap)
 
     async def _open(self) -> Tap:
+        if (tap := self._tap) is not None and not (tap.is_closed or tap.channel.is_closed):
+            return tap
         async with self._opening:
             if self._tap is not None and (self._tap.is_closed or self._tap.channel.is_closed):
                 self._lost(self._tap)
@@ -117,13 +119,15 @@ class Lane:
 
     async def _answered(self, tap: Tap, answer: Awaitable[object]) -> None:
         """Wait for an answer; give a channel up on which there was none in time."""
+        loop = asyncio.get_running_loop()
+        late = loop.call_later(DEADLINE_S, tap.abandon, TimeoutError())
         try:
-            async with asyncio.timeout(DEADLINE_S):
-                await answer
+            await answer
         except TimeoutError:
-            tap.abandon()
             self._lost(tap)
             raise
+        finally:
+            late.cancel()
 
     def _closed(self, tap: Tap, _: object) -> None:
         self._lost(tap)
