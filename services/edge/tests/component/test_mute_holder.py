@@ -61,6 +61,15 @@ async def beside_a_mute_holder(world):
     return holder, edge, client, line, raised
 
 
+async def left_and_waiting(world, line) -> None:
+    """The last client has left, and the edge keeps the inbox all the same."""
+    await world.until(lambda: line.tray.state is State.DRAINING)
+    releasing = asyncio.create_task(line.released.wait())
+    released, _ = await asyncio.wait([releasing], timeout=0.5)
+    releasing.cancel()
+    assert not released
+
+
 async def test_what_is_new_waits_until_a_mute_holder_has_given_all_back(quorum_world, hurried):
     world = quorum_world
     holder, _, client, line, raised = await beside_a_mute_holder(world)
@@ -81,9 +90,17 @@ async def test_who_leaves_meanwhile_gives_nothing_back_before_the_mute_holder(
     raised.append(await world.alert(HELD))
     await world.until(lambda: line.tray.is_holder)
     await client.socket.close()
-    await world.until(lambda: line.tray.state is State.DRAINING)
-    releasing = asyncio.create_task(line.released.wait())
-    released, _ = await asyncio.wait([releasing], timeout=0.5)
-    assert not released
+    await left_and_waiting(world, line)
     await holder.give_back()
     assert await (await world.client(edge)).ids(HELD + 1) == raised
+
+
+async def test_who_was_handed_nothing_yet_waits_for_the_mute_holder_too(quorum_world, hurried):
+    """Something may be on its way here, and would be back in the queue at once."""
+    world = quorum_world
+    holder, _, client, line, _ = await beside_a_mute_holder(world)
+    await holder.cancel()
+    await client.socket.close()
+    await left_and_waiting(world, line)
+    await holder.give_back()
+    await line.released.wait()

@@ -35,8 +35,13 @@ class Handover:
 
         Only when the broker has it all may another edge hear that the line is closed here.
         """
-        at_once = RETURNS_AT_ONCE if line.is_quorum else len(line.tray) or 1
         was_consumed = bool(line.consumer_tag)
+        if line.is_quorum and was_consumed:
+            # What the broker sends behind the cancellation it takes back at once: before what is on
+            # its way to us, and that may be much when the broker was slow.
+            with suppress(*CONNECTION_ERRORS):
+                await line.lane.catch_up()
+        at_once = RETURNS_AT_ONCE if line.is_quorum else len(line.tray) or 1
         before = await self._look(line) if was_consumed and line.tray.unsettled > at_once else None
         held = line.tray.give_back()
         first, more = held[:at_once], held[at_once:]

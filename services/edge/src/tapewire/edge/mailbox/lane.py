@@ -60,6 +60,12 @@ class Lane:
 
         await self._answered(tap, tap.consume(queue, deliver, tag=tag))
 
+    async def catch_up(self) -> None:
+        """Wait for what the broker has sent so far."""
+        tap = self._tap
+        if tap is not None and not tap.is_closed:
+            await self._round_trip(tap)
+
     async def cancel(self, consumer: str, returned: list[int]) -> None:
         """Cancel a consumer and requeue ``returned`` in one write, in this order.
 
@@ -73,8 +79,7 @@ class Lane:
         frames: list[Frame] = [spec.Basic.Cancel(consumer_tag=consumer, nowait=True)]
         frames += [spec.Basic.Nack(delivery_tag=delivery, requeue=True) for delivery in returned]
         tap.send(frames)
-        # A round trip: deliveries sent before the cancel are ahead of its reply.
-        await self._answered(tap, tap.ask(spec.Basic.Qos(prefetch_count=self._prefetch)))
+        await self._round_trip(tap)
         tap.forget(consumer)
 
     def settle(self, tag: int, *, requeue: bool) -> None:
@@ -110,12 +115,16 @@ class Lane:
                 self._lost(self._tap)
             if self._tap is None:
                 tap = await self._link.tap()
-                await self._answered(tap, tap.ask(spec.Basic.Qos(prefetch_count=self._prefetch)))
+                await self._round_trip(tap)
                 tap.channel.on_consumer_cancel_callbacks.add(self._cancelled)
                 self._tap = tap
                 self._due.clear()
                 tap.channel.closing.add_done_callback(partial(self._closed, tap))
             return self._tap
+
+    async def _round_trip(self, tap: Tap) -> None:
+        """Ask something: deliveries sent before that are ahead of its reply."""
+        await self._answered(tap, tap.ask(spec.Basic.Qos(prefetch_count=self._prefetch)))
 
     async def _answered(self, tap: Tap, answer: Awaitable[object]) -> None:
         """Wait for an answer; give a channel up on which there was none in time."""

@@ -213,10 +213,8 @@ class Lines:
     async def _release(self, line: Line) -> None:
         async with line.lock:
             self.letters.closing(line)
-            if line.succeeding is not None:
-                # What was kept would be back before what its last holder has to give back yet.
-                await asyncio.wait([line.succeeding])
             try:
+                await self._outlast(line)
                 await self._handover.give_back(line)
             except Exception as error:  # the user must be able to come back all the same
                 note("line not given back in order", error)
@@ -227,6 +225,13 @@ class Lines:
                 event.set()  # nobody waits for anything of it any more
             self.releasing -= 1
             self.letters.closed(line)
+
+    async def _outlast(self, line: Line) -> None:
+        """Wait for the end of the last holder: what it has to give back yet is older than ours."""
+        if line.is_quorum and line.consumer_tag and line.tray.predecessor.begin():
+            await self._succeed(line)  # something may be on its way here, though nothing came yet
+        elif line.succeeding is not None:
+            await asyncio.wait([line.succeeding])
 
     def _deliver(self, line: Line, message: DeliveredMessage) -> None:
         parcel = parcel_of(message, line.kind)
