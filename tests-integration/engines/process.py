@@ -55,6 +55,7 @@ class ProcessFleet(Fleet):
 
     def __init__(self, options: Options) -> None:
         self._options = options
+        self.told_in = options.run_dir / "fleet.json"
         told = record.Fleet.read(options.run_dir)
         self._broker = urlsplit(told.amqp)
         self._passwords = Keyring.open(options.run_dir / "keyring.json").broker
