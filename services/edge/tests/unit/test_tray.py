@@ -164,6 +164,17 @@ def test_holder_counts_what_it_delivers_whoever_listens():
     assert (copy.number, tray.told_so_far) == (2, 2)
 
 
+def test_new_holder_relays_also_what_it_had_as_a_copy():
+    """Who opened the tray since then was told by nobody: this edge did not hold it."""
+    tray = opened()
+    tray.join("a", 0)
+    told(tray, 1)
+    tray.peers.add("edge-3")
+    effects = tray.deliver(parcel(1, redelivered=True), 1, 0)
+    assert [(e.parcel.id, e.number) for e in effects if isinstance(e, Copy)] == [("1", 1)]
+    assert sends(effects) == []
+
+
 def test_relays_without_a_gap_ask_nothing():
     tray = opened()
     tray.join("a", 0)

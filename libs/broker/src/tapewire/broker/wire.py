@@ -21,7 +21,7 @@ from time import monotonic
 from typing import Any, Final, NamedTuple, SupportsIndex, TypeAlias, cast
 
 import aio_pika
-from aiormq import Channel, spec
+from aiormq import Channel, Connection, spec
 from aiormq.abc import DeliveredMessage
 from aiormq.channel import exception_by_code
 from aiormq.connection import TransportFactory
@@ -89,6 +89,13 @@ class Tap:
         self._header: ContentHeader | None = None
         self._parts: list[bytes] = []
         self._missing = 0
+
+    @property
+    def server_version(self) -> tuple[int, int]:
+        """The broker's version, without what comes behind the second number."""
+        connection = cast("Connection", self.channel.connection)
+        major, minor, *_ = str(connection.server_properties["version"]).split(".")
+        return int(major), int(minor)
 
     def ask(self, question: Frame) -> "asyncio.Future[Any]":
         """Send a question that has an answer; the future is done with it.

@@ -15,8 +15,7 @@ from tapewire.edge.runtime.clock import Clock
 
 log = logging.getLogger(__name__)
 
-# Measured: of 256 nacks at once, a quorum queue of 3.10.8 has the first 33 back in order and the
-# rest in none; 4.0 has all in order (docs/adr/0007).
+# To a broker that would have more of them in another order. The rest follows when it has these.
 RETURNS_AT_ONCE: Final = 32
 RETURNED_WITHIN_S: Final = 1.0
 LEFT_WITHIN_S: Final = 5.0  # as long as a successor waits for our word
@@ -41,9 +40,11 @@ class Handover:
             # its way to us, and that may be much when the broker was slow.
             with suppress(*CONNECTION_ERRORS):
                 await line.lane.catch_up()
-        at_once = RETURNS_AT_ONCE if line.is_quorum else len(line.tray) or 1
-        before = await self._look(line) if was_consumed and line.tray.unsettled > at_once else None
+        in_parts = line.is_quorum and not line.lane.returns_in_order
+        many = in_parts and was_consumed and line.tray.unsettled > RETURNS_AT_ONCE
+        before = await self._look(line) if many else None
         held = line.tray.give_back()
+        at_once = RETURNS_AT_ONCE if in_parts else len(held) or 1
         first, more = held[:at_once], held[at_once:]
         try:
             if line.consumer_tag:
@@ -53,7 +54,7 @@ class Handover:
         more += line.tray.give_back()  # what was on its way
         returned = (before.messages if before is not None else 0) + len(first)
         while more:
-            if line.is_quorum:
+            if in_parts:
                 await self._returned(line, returned)
             for one in more[:at_once]:
                 line.lane.settle(one.tag, requeue=True)

@@ -150,6 +150,8 @@ class Tray:
             earlier, held.tag, held.tagged_at = held.tag, tag, now
             if earlier is not None:  # the same id stands in the queue twice
                 effects.append(Settle(earlier, now))
+            else:
+                effects += self._tell(parcel)  # who came since its last holder has it not
             if self.kind is Kind.RECENT and held.proved and not held.waiting:
                 effects += self._done(held)
             return effects
@@ -159,11 +161,7 @@ class Tray:
             effects.append(Succeed())
         if self.predecessor.keep(parcel, tag):
             return effects
-        effects += self._show(parcel, tag, now)
-        self._told += 1
-        if self.peers and self.state is not State.DRAINING:  # then it comes to them by the broker
-            effects.append(Copy(parcel, number=self._told))
-        return effects
+        return [*effects, *self._show(parcel, tag, now), *self._tell(parcel)]
 
     def copy(
         self, parcel: Parcel, now: float, *, repeat: bool = False, teller: str = "", number: int = 0
@@ -400,6 +398,13 @@ class Tray:
         held = Held(parcel, self._number, now, now, tag, tagged_at=now)
         self._held[parcel.id] = held
         return [self._send(member, held) for member in members]
+
+    def _tell(self, parcel: Parcel) -> list[Effect]:
+        """Relay what the broker delivered, unless all goes back to it anyway."""
+        self._told += 1
+        if not self.peers or self.state is State.DRAINING:
+            return []
+        return [Copy(parcel, number=self._told)]
 
     def _take_copy(self, parcel: Parcel, now: float, *, repeat: bool = False) -> list[Effect]:
         held = self._held.get(parcel.id)
