@@ -19,6 +19,7 @@ async def test_alerts_of_somebody_away_are_seen_and_stay_in_order(quorum_world):
         assert [alert.id for alert in alerts] == raised[:256]
         assert (box.ready, box.unacked, box.consumers) == (300, 0, 0)
         assert not any(alert.shown for alert in alerts)
+        await world.consumers_gone("inbox.alice")  # its connection closes by and by
     for _ in range(2):
         _, first = await peeked(world.amqp_url, "alice", None, 3)
         assert [alert.id for alert in first] == raised[:3]
