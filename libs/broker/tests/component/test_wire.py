@@ -50,6 +50,19 @@ async def test_refused_question_closes_its_channel_alone(bench):
     await again.ask(spec.Basic.Qos(prefetch_count=1))
 
 
+async def test_many_questions_refused_in_one_read_end_no_connection(bench):
+    """aiormq would use a channel's number again whose close it had not answered."""
+    lasting = await bench.topology.tap()
+    for _ in range(5):
+        taps = [await bench.topology.tap() for _ in range(60)]
+        asked = [tap.ask(spec.Queue.Declare(queue="there-is-none", passive=True)) for tap in taps]
+        for answer in asked:
+            with pytest.raises(ChannelNotFoundEntity):
+                await answer
+    assert not lasting.is_closed
+    await lasting.ask(spec.Basic.Qos(prefetch_count=1))
+
+
 async def test_questions_of_aiormq_and_ours_do_not_mix_up_their_answers(bench):
     tap = await bench.topology.tap()
     queue = await own_queue(tap)

@@ -404,6 +404,12 @@ class Wire(TransportFactory):
             self._transport.write(b"".join(due))
 
 
+# How much aiormq may have to write; 10 by default. When there is no room it drops its answers to
+# channels that the broker closes, and opens those numbers again, for which the broker ends the
+# connection. One read may refuse as many questions as there are channels. 0: no bound.
+Connection.FRAME_BUFFER_SIZE = 0
+
+
 class WiredConnection(aio_pika.Connection):
     """aio-pika's connection over a ``Wire``."""
 
