@@ -176,6 +176,31 @@ async def test_an_inbox_is_not_said_to_be_closed_while_the_broker_has_not_all_of
     assert await (await world.client(edge)).ids(1) == [raised]
 
 
+async def test_all_goes_back_in_one_piece_where_the_broker_keeps_its_order(
+    quorum_world, monkeypatch
+):
+    """In parts, alerts that come meanwhile would get in between."""
+    world = quorum_world
+    edge = await world.edge()
+    client = await world.client(edge)
+    raised = [await world.alert(f"{n:03}") for n in range(40)]
+    assert await client.ids(40) == raised
+    line = edge.app.state.lines._lines["inbox.alice"]
+    pieces: list[int] = []
+    cancel = line.lane.cancel
+
+    async def counted(consumer: str, returned: list[int]) -> None:
+        pieces.append(len(returned))
+        await cancel(consumer, returned)
+
+    monkeypatch.setattr(line.lane, "cancel", counted)
+    is_new = line.lane._tap.server_version >= (4, 0)
+    await client.socket.close()
+    await world.until(lambda: "inbox.alice" not in edge.app.state.lines._lines)
+    assert pieces == [40 if is_new else handover.RETURNS_AT_ONCE]
+    assert await (await world.client(edge)).ids(40) == raised
+
+
 async def test_nobody_waits_longer_to_leave_because_another_edge_has_the_inbox_too(
     quorum_world, monkeypatch
 ):
