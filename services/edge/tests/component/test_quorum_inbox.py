@@ -83,7 +83,15 @@ def patient(monkeypatch):
 
 
 async def test_holder_that_was_killed_is_not_waited_for(quorum_world, patient):
-    world = quorum_world
+    await goes_on_after_a_kill(quorum_world)
+
+
+async def test_killed_holder_of_a_classic_inbox_is_not_waited_for(world, patient):
+    """The broker does not count what such a one held; that its edge is gone, it tells."""
+    await goes_on_after_a_kill(world)
+
+
+async def goes_on_after_a_kill(world) -> None:
     process, first = await world.edge_process()
     second = await world.edge()
     a = await world.client(first)
