@@ -20,6 +20,21 @@ export type ServerFrame =
   Welcome | Subscribed | Unsubscribed | Refreshed | Accepted | Acked | Draining | Heartbeat | ErrorFrame;
 
 /**
+ * A person acknowledged risk's alerts: their inbox has let go of them. Said by the edge.
+ */
+export interface AlertAcknowledged {
+  type: "alert_acknowledged";
+  id: string;
+  timestamp: string;
+  /**
+   * True: kept until its user acknowledged it (lifts recent to critical).
+   */
+  ack?: boolean;
+  userId: string;
+  sessionId: string;
+  alertIds: string[];
+}
+/**
  * What the algorithm decided, and why.
  */
 export interface AlgorithmDecision {
@@ -251,6 +266,10 @@ export interface PreferencesChanged {
 }
 /**
  * A limit is near or past. Warning is recent; critical and emergency stay until acked.
+ *
+ * What risk raises names its episode: whatever is told of one alarm, from its first level until it
+ * is over, has the same `episodeId`. Its critical and emergency alerts are told again, as
+ * messages of their own with `repeat`, until somebody acknowledged any of them.
  */
 export interface RiskAlert {
   type: "risk_alert";
@@ -268,6 +287,14 @@ export interface RiskAlert {
   currentValue: number;
   threshold: number;
   symbol?: string;
+  /**
+   * The alarm that it belongs to; set by risk.
+   */
+  episodeId?: string;
+  /**
+   * Told again for the n-th time: nobody acknowledged it.
+   */
+  repeat?: number;
 }
 /**
  * A session ended.

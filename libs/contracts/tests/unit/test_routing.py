@@ -27,6 +27,7 @@ ROUTES = {
     "position_update": ("tw.events", "alice.s-17.position.updated", Quality.RECENT),
     "performance_milestone": ("tw.events", "alice.s-17.milestone.reached", Quality.RECENT),
     "risk_alert": ("tw.alerts", "alice.s-17.loss_limit.critical", Quality.CRITICAL),
+    "alert_acknowledged": ("tw.events", "alice.s-17.command.alert_acknowledged", Quality.RECENT),
     "volatility_alert": ("tw.alerts", "all.-.volatility_alert.warning", Quality.RECENT),
     "emergency_stop": ("tw.alerts", "alice.s-17.emergency_stop.emergency", Quality.CRITICAL),
     "emergency_stop_requested": (

@@ -5,6 +5,7 @@ from tapewire.contracts.account import (
     PreferencesChanged,
 )
 from tapewire.contracts.alerts import (
+    AlertAcknowledged,
     AlertLevel,
     EmergencyStop,
     EmergencyStopAcknowledged,
@@ -82,6 +83,7 @@ __all__ = [
     "EVERYONE",
     "MAX_EVENT_BYTES",
     "SYMBOLS_HEADER",
+    "AlertAcknowledged",
     "AlertLevel",
     "AlgorithmDecision",
     "AnyEvent",

@@ -14,7 +14,12 @@ StopMode = Literal["halt", "reduce_only", "flatten"]
 
 
 class RiskAlert(UserEvent):
-    """A limit is near or past. Warning is recent; critical and emergency stay until acked."""
+    """A limit is near or past. Warning is recent; critical and emergency stay until acked.
+
+    What risk raises names its episode: whatever is told of one alarm, from its first level until it
+    is over, has the same ``episodeId``. Its critical and emergency alerts are told again, as
+    messages of their own with ``repeat``, until somebody acknowledged any of them.
+    """
 
     quality: ClassVar = Quality.RECENT
     kind: ClassVar = "{alert_type}.{alert_level}"
@@ -29,6 +34,24 @@ class RiskAlert(UserEvent):
     current_value: Percent
     threshold: Percent
     symbol: Symbol | None = None
+    episode_id: Annotated[
+        Id | None, Field(description="The alarm that it belongs to; set by risk.")
+    ] = None
+    repeat: Annotated[
+        int | None,
+        Field(ge=1, description="Told again for the n-th time: nobody acknowledged it."),
+    ] = None
+
+
+class AlertAcknowledged(SessionEvent):
+    """A person acknowledged risk's alerts: their inbox has let go of them. Said by the edge."""
+
+    quality: ClassVar = Quality.RECENT
+    kind: ClassVar = "command.alert_acknowledged"
+    shown: ClassVar = False
+
+    type: Literal["alert_acknowledged"] = "alert_acknowledged"
+    alert_ids: Annotated[list[Id], Field(min_length=1, max_length=1000)]
 
 
 class VolatilityAlert(Event):

@@ -6,6 +6,7 @@ from pydantic import Field, TypeAdapter
 
 from tapewire.contracts.account import NotificationRead, PreferencesChanged
 from tapewire.contracts.alerts import (
+    AlertAcknowledged,
     EmergencyStop,
     EmergencyStopAcknowledged,
     EmergencyStopRequested,
@@ -34,6 +35,7 @@ OneEvent = (
     | PositionUpdate
     | PerformanceMilestone
     | RiskAlert
+    | AlertAcknowledged
     | VolatilityAlert
     | EmergencyStop
     | EmergencyStopRequested

@@ -74,6 +74,11 @@ _EVENTS: Final[tuple[dict[str, Any], ...]] = (
         "threshold": 90.0,
     },
     {
+        "type": "alert_acknowledged",
+        **_SESSION,
+        "alertIds": ["6f1c4d0e-6f0b-5c55-9d1f-2d3b8c0e7a11"],
+    },
+    {
         "type": "volatility_alert",
         "userId": "alice",
         "symbol": "SPY",
