@@ -131,6 +131,9 @@ INGEST_EVENTS = _counter(
 
 # Risk
 ALERTS = _counter("risk.alerts", "{alert}", "Alerts raised", "rule", "level")
+RISK_REPEATS = _counter(
+    "risk.repeats", "{alert}", "Alerts told again that nobody acknowledged", "rule", "level"
+)
 EPISODES = _gauge("risk.episodes", "{episode}", "Open episodes by state", "rule", "state")
 STOPS = _counter(
     "risk.stops", "{stop}", "Emergency stops by mode and by the state they reached", "mode", "state"

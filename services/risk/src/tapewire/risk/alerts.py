@@ -1,11 +1,14 @@
 """From alarms to the messages that clients see. Ids come from what happened, not from when."""
 
 import json
+from collections.abc import Collection, Iterator
+from dataclasses import replace
 from typing import Final
 from uuid import UUID, uuid5
 
 from tapewire.contracts import AlertLevel, RiskAlert
-from tapewire.risk.episode import Level
+from tapewire.risk.episode import Episode, Level, Told
+from tapewire.risk.repeats import acknowledged
 from tapewire.risk.session import Session
 from tapewire.risk.watch import RuleAlarm
 
@@ -28,10 +31,10 @@ def make_id(*parts: str | int) -> str:
 def alert_of(session: Session, raised: RuleAlarm) -> RiskAlert:
     """Return the message of an alarm: the same alarm always gives the same id."""
     alarm = raised.alarm
-    key = (session.user, session.session, raised.rule, NO_INSTRUMENT)
+    key = _key(session, raised.rule)
     level = _LEVELS[alarm.level]
     return RiskAlert(
-        id=make_id(*key, alarm.episode, alarm.level.name.lower(), alarm.nth),
+        id=_telling(key, alarm.episode, alarm.level, alarm.nth, alarm.repeat),
         timestamp=alarm.at,
         user_id=session.user,
         session_id=session.session,
@@ -40,4 +43,32 @@ def alert_of(session: Session, raised: RuleAlarm) -> RiskAlert:
         message=raised.words,
         current_value=round(raised.value, 4),
         threshold=raised.threshold,
+        episode_id=make_id(*key, alarm.episode) if alarm.level else None,
+        repeat=alarm.repeat or None,
     )
+
+
+def acknowledge(session: Session, ids: Collection[str]) -> Session:
+    """Return the session with those alarms acknowledged of which ``ids`` has any telling."""
+    acked = {
+        rule: acknowledged(episode)
+        for rule, episode in session.episodes.items()
+        if (told := episode.told) is not None
+        and not told.acked
+        and not set(ids).isdisjoint(_tellings(_key(session, rule), episode, told))
+    }
+    return replace(session, episodes={**session.episodes, **acked}) if acked else session
+
+
+def _tellings(key: tuple[str, ...], episode: Episode, told: Told) -> Iterator[str]:
+    for n in range(told.repeats + 1):
+        yield _telling(key, episode.number, told.level, told.nth, n)
+
+
+def _telling(key: tuple[str, ...], episode: int, level: Level, nth: int, repeat: int) -> str:
+    again = ("repeat", repeat) if repeat else ()
+    return make_id(*key, episode, level.name.lower(), nth, *again)
+
+
+def _key(session: Session, rule: str) -> tuple[str, ...]:
+    return session.user, session.session, rule, NO_INSTRUMENT

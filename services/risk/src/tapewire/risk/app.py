@@ -11,6 +11,8 @@ from tapewire.risk.api import routes
 from tapewire.risk.engine import Engine
 from tapewire.risk.handlers import shard_consumers
 from tapewire.risk.outbox import Outbox
+from tapewire.risk.outlook import Outlook
+from tapewire.risk.repeats import Repeats
 from tapewire.risk.session import Limits
 from tapewire.risk.settings import RiskSettings
 from tapewire.risk.stopping import Stopping, StopPolicy
@@ -38,8 +40,13 @@ def build(settings: RiskSettings, auth: AuthSettings) -> FastAPI:
     publishing = Link(settings.amqp_url, Role.PUBLISH, name="risk")
     consuming = Link(settings.amqp_url, Role.CONSUME, name="risk")
     publisher = Publisher(publishing)
+    repeats = Repeats(
+        settings.risk_repeat_critical_s, settings.risk_repeat_emergency_s, settings.risk_repeat_most
+    )
     watch = Watch(
-        Limits(settings.risk_loss_limit, settings.risk_time_limit_s), settings.risk_stale_after_s
+        Limits(settings.risk_loss_limit, settings.risk_time_limit_s),
+        settings.risk_stale_after_s,
+        repeats,
     )
     policy = StopPolicy(
         settings.risk_stop_mode, settings.risk_stop_rules, settings.risk_stop_ack_deadline_s
@@ -47,7 +54,9 @@ def build(settings: RiskSettings, auth: AuthSettings) -> FastAPI:
     stopping = Stopping(store, policy, on_outgoing=lambda: outbox.wake())
     outbox = Outbox(store, publishing, publisher, stopping)
     engine = Engine(store, watch, stopping, on_outgoing=outbox.wake)
-    consumers = shard_consumers(consuming, engine, stopping, shards=settings.risk_shards)
+    consumers = shard_consumers(
+        *(consuming, engine, stopping, Outlook(watch)), shards=settings.risk_shards
+    )
     ticker = Ticker(
         store,
         engine,
@@ -55,6 +64,7 @@ def build(settings: RiskSettings, auth: AuthSettings) -> FastAPI:
         hears=[consumer.health for consumer in consumers],
         every_s=settings.risk_tick_s,
         patience_s=settings.risk_stale_after_s,
+        listen_s=repeats.listen_s,
         retention=timedelta(days=settings.risk_retention_days),
     )
     verifier = Verifier.from_settings(auth)

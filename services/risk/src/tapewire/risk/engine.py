@@ -1,15 +1,15 @@
 """Watching sessions: each use case decides in pure code and writes all of it in one transaction."""
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, TypeAlias
 
 from opentelemetry.trace import SpanKind
 
-from tapewire.contracts import SessionEvent, SystemNotification
-from tapewire.risk.alerts import alert_of, make_id
+from tapewire.contracts import AlertAcknowledged, SessionEvent, SystemNotification
+from tapewire.risk.alerts import acknowledge, alert_of, make_id
 from tapewire.risk.episode import Level
 from tapewire.risk.outgoing import to_clients
 from tapewire.risk.rules import RuleName
@@ -17,7 +17,7 @@ from tapewire.risk.session import Limits, Session, hear
 from tapewire.risk.stopping import Stopping, utc_now
 from tapewire.risk.stops import Stop
 from tapewire.risk.store import Store
-from tapewire.risk.watch import RuleAlarm, Watch, due_at, judge, release
+from tapewire.risk.watch import RuleAlarm, Watch, due_at, judge, release, remind
 from tapewire.risk.work import EventKey, Work
 from tapewire.service import metrics, telemetry
 
@@ -62,8 +62,12 @@ class Engine:
         self._on_outgoing = on_outgoing
         self._clock = clock
 
-    async def hear(self, events: Sequence[SessionEvent], traces: Sequence[Trace] = ()) -> None:
+    async def hear(
+        self, events: Sequence[SessionEvent], traces: Sequence[Trace] = ()
+    ) -> Collection[Session]:
         """Apply events in order, in one transaction; what was applied before is passed over.
+
+        Returns the sessions as they are now.
 
         ``traces``: the AMQP headers of each event, for what follows from it.
         """
@@ -77,8 +81,11 @@ class Engine:
                 if (key := _key(event)) not in fresh:
                     continue
                 fresh.remove(key)  # a repetition among these is passed over too
+                if isinstance(event, AlertAcknowledged):  # a person's word: no session's time in it
+                    sessions[key[:2]] = acknowledge(sessions[key[:2]], event.alert_ids)
+                    continue
                 heard, mark = hear(sessions[key[:2]], event, now)
-                session, alarms = judge(heard, heard.at or now, self._watch, mark=mark)
+                session, alarms = judge(heard, heard.at or now, self._watch, now=now, mark=mark)
                 sessions[key[:2]] = session
                 if alarms:
                     with telemetry.span(
@@ -88,16 +95,25 @@ class Engine:
                     raised += alarms
             await work.save([self._due(sessions[key]) for key in touched], now)
         self._committed(work, raised)
+        return sessions.values()
 
-    async def look(self, user: str, session: str, *, blind: bool = False) -> None:
-        """Look at the clock for a session. ``blind``: silence may be our own fault."""
+    async def look(
+        self, user: str, session: str, *, blind: bool = False, deaf: bool = False
+    ) -> None:
+        """Look at the clock for a session.
+
+        ``blind``: silence may be our own fault. ``deaf``: so may be that of whoever acknowledges.
+        """
         now = self._clock()
         async with self._store.work() as work:
             known = await work.session(user, session)
             at = known.time(now) if known else None
             if known is None or at is None:
                 return
-            after, raised = judge(known, at, self._watch, blind=blind)
+            after, raised = judge(known, at, self._watch, now=now, blind=blind)
+            if not deaf:
+                after, again = remind(after, at, self._watch, now=now)
+                raised += again
             await self._tell(work, after, raised, now)
             await work.save([self._due(after)], now)
         self._committed(work, raised)
@@ -149,7 +165,7 @@ class Engine:
         for alarm in raised:
             alert = alert_of(session, alarm)
             await work.put(to_clients(alert), now)
-            if alarm.alarm.level is Level.EMERGENCY:
+            if alarm.alarm.level is Level.EMERGENCY and not alarm.alarm.repeat:
                 await self._stopping.by_rule(
                     work, session.user, session.session, alarm, alert_id=alert.id
                 )
@@ -160,7 +176,8 @@ class Engine:
     def _committed(self, work: Work, raised: Sequence[RuleAlarm]) -> None:
         for alarm in raised:
             level = alarm.alarm.level.name.lower() if alarm.alarm.level else "data_stale"
-            metrics.counter(metrics.ALERTS).add(1, {"rule": alarm.rule, "level": level})
+            name = metrics.RISK_REPEATS if alarm.alarm.repeat else metrics.ALERTS
+            metrics.counter(name).add(1, {"rule": alarm.rule, "level": level})
         if work.put_out:
             self._on_outgoing()
 

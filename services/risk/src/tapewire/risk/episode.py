@@ -156,6 +156,7 @@ class Reading:
     mark: bool = False
     stale: bool = False
     closed: bool = False
+    now: datetime | None = None  # our clock, on which people's answers are waited for; None: `at`
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,6 +177,17 @@ class Raised:
 
 
 @dataclass(frozen=True, slots=True)
+class Told:
+    """An alarm that somebody should acknowledge, and how often it was repeated since."""
+
+    level: Level  # critical or emergency
+    nth: int  # as `Alarm.nth`
+    at: datetime  # of the newest telling, by our clock
+    repeats: int = 0
+    acked: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Episode:
     """One rule's alarm for one session. ``number`` counts episodes from 1."""
 
@@ -187,17 +199,22 @@ class Episode:
     run: Run | None = None
     raised: Mapping[Level, Raised] = field(default_factory=dict)
     owed: bool = False  # the level's alarm waits for the cool-down
+    told: Told | None = None  # the alarm of the level that stands; goes with that level
 
 
 @dataclass(frozen=True, slots=True)
 class Alarm:
-    """Something to tell. ``level`` NONE is `data_stale`; ``nth`` counts per level and episode."""
+    """Something to tell. ``level`` NONE is `data_stale`; ``nth`` counts per level and episode.
+
+    ``repeat`` counts how often it was told again for want of an acknowledgement.
+    """
 
     level: Level
     episode: int
     nth: int
     value: float | None
     at: datetime
+    repeat: int = 0
 
 
 def step(episode: Episode, signal: Signal, at: datetime) -> Episode:
@@ -218,6 +235,7 @@ def step(episode: Episode, signal: Signal, at: datetime) -> Episode:
         held=episode.state if target is State.UNKNOWN else None,
         run=None,
         owed=False,
+        told=episode.told if signal in (Signal.STALE, Signal.FRESH) else None,
     )
     if signal is Signal.ONSET:
         fresh = {level: replace(raised, count=0) for level, raised in episode.raised.items()}
@@ -332,5 +350,8 @@ def _raise(
         if waited < policy.cool_down_s:
             return replace(episode, owed=level is not Level.NONE), []
     raised = Raised(before.count + 1, reading.at)
-    after = replace(episode, raised={**episode.raised, level: raised}, owed=False)
+    told = episode.told
+    if level >= Level.CRITICAL:
+        told = Told(level, raised.count, reading.now or reading.at)
+    after = replace(episode, raised={**episode.raised, level: raised}, owed=False, told=told)
     return after, [Alarm(level, episode.number, raised.count, reading.value, reading.at)]

@@ -28,6 +28,12 @@ class RiskSettings(ServiceSettings):
     """Silence of an active session's P&L after which it counts as unknown."""
     risk_stop_ack_deadline_s: float = Field(default=5.0, gt=0)
     """An executor's first word on a stop; then `stop_unconfirmed`."""
+    risk_repeat_critical_s: float = Field(default=300.0, ge=0)
+    """A critical alert that nobody acknowledged is told again after so long; 0: never."""
+    risk_repeat_emergency_s: float = Field(default=60.0, ge=0)
+    """Likewise, an emergency."""
+    risk_repeat_most: int = Field(default=5, ge=0, le=20)
+    """How often one alert is told again, each time after twice the wait."""
     risk_tick_s: float = Field(default=0.5, gt=0)
     """How often the clock is looked at."""
     risk_retention_days: float = Field(default=7.0, gt=0)

@@ -31,6 +31,7 @@ class Ticker(Background):
         hears: health of what hears events; while one is deaf, silence says nothing of producers.
         every_s: how often.
         patience_s: how long we must have heard before silence counts.
+        listen_s: likewise, before an acknowledgement counts as missing.
         retention: how long what nobody needs is kept.
         clock: our clock.
     """
@@ -46,6 +47,7 @@ class Ticker(Background):
         hears: Sequence[Callable[[], str | None]],
         every_s: float,
         patience_s: float,
+        listen_s: float,
         retention: timedelta,
         clock: Callable[[], datetime] = utc_now,
     ) -> None:
@@ -56,6 +58,7 @@ class Ticker(Background):
         self._hears = hears
         self._every_s = every_s
         self._patience = timedelta(seconds=patience_s)
+        self._listen = timedelta(seconds=listen_s)
         self._retention = retention
         self._clock = clock
         self._deaf_at = clock()
@@ -71,8 +74,9 @@ class Ticker(Background):
         if any(health() is not None for health in self._hears):
             self._deaf_at = now
         blind = now - self._deaf_at < self._patience
+        deaf = now - self._deaf_at < self._listen
         for user, session in await self._store.due(now, limit=BATCH):
-            await self._engine.look(user, session, blind=blind)
+            await self._engine.look(user, session, blind=blind, deaf=deaf)
         await self._stopping.look()
 
     async def _run(self) -> None:

@@ -14,6 +14,7 @@ from tapewire.risk.episode import (
     observe,
     step,
 )
+from tapewire.risk.repeats import NO_REPEATS, Repeats, repeat, repeat_at
 from tapewire.risk.rules import RULES, Rule, RuleName
 from tapewire.risk.session import NO_LIMITS, Limits, Session
 
@@ -24,6 +25,7 @@ class Watch:
 
     defaults: Limits = NO_LIMITS
     stale_after_s: float = 120.0
+    repeats: Repeats = NO_REPEATS
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,23 +40,48 @@ class RuleAlarm:
 
 
 def judge(
-    session: Session, at: datetime, watch: Watch, *, mark: bool = False, blind: bool = False
+    session: Session,
+    at: datetime,
+    watch: Watch,
+    *,
+    now: datetime | None = None,
+    mark: bool = False,
+    blind: bool = False,
 ) -> tuple[Session, list[RuleAlarm]]:
     """Return the session with its episodes moved to ``at`` (session time), and the alarms.
 
-    ``mark``: P&L was told anew; without it this is a look at the clock. ``blind``: we were not
-    listening, so silence says nothing of the producer.
+    ``now`` is our clock. ``mark``: P&L was told anew; without it this is a look at the clock.
+    ``blind``: we were not listening, so silence says nothing of the producer.
     """
     limits = session.limits(watch.defaults)
     episodes = dict(session.episodes)
     raised: list[RuleAlarm] = []
     for name, rule in RULES.items():
         before = episodes.get(name, Episode())
-        reading = _read(session, rule, limits, at, watch, mark=mark, blind=blind)
+        reading = _read(session, rule, limits, at, watch, now=now, mark=mark, blind=blind)
         after, alarms = observe(before, reading, rule.policy)
         if after != before:
             episodes[name] = after
         raised += [_explain(session, rule, limits, alarm, watch) for alarm in alarms]
+    return replace(session, episodes=episodes), raised
+
+
+def remind(
+    session: Session, at: datetime, watch: Watch, *, now: datetime
+) -> tuple[Session, list[RuleAlarm]]:
+    """Return the session and, told again, the alarms that nobody acknowledged in time.
+
+    ``at``: the session's time; ``now``: our clock.
+    """
+    limits = session.limits(watch.defaults)
+    episodes = dict(session.episodes)
+    raised: list[RuleAlarm] = []
+    for name, rule in RULES.items():
+        episode = episodes.get(name, Episode())
+        due_at = repeat_at(episode, rule.policy, watch.repeats)
+        if due_at is not None and due_at <= now:
+            episodes[name], alarm = repeat(episode, at, now)
+            raised.append(_explain(session, rule, limits, alarm, watch))
     return replace(session, episodes=episodes), raised
 
 
@@ -67,8 +94,15 @@ def release(session: Session, at: datetime) -> tuple[Session, list[RuleName]]:
 
 def due_at(session: Session, watch: Watch) -> datetime | None:
     """Return when, by our clock, time alone may change something; None: never."""
-    if session.at is None or session.heard_at is None or session.closed:
+    if session.at is None or session.heard_at is None:
         return None
+    repeats = [
+        repeat_at(session.episodes[name], rule.policy, watch.repeats)
+        for name, rule in RULES.items()
+        if name in session.episodes
+    ]
+    if session.closed:
+        return min((m for m in repeats if m is not None), default=None)
     limits = session.limits(watch.defaults)
     moments: list[datetime | None] = []
     for name, rule in RULES.items():
@@ -77,7 +111,9 @@ def due_at(session: Session, watch: Watch) -> datetime | None:
         if rule.goes_stale and Signal.STALE in TRANSITIONS[episode.state]:
             moments.append(_stale_at(session, rule, limits, watch))
     earliest = min((m for m in moments if m is not None), default=None)
-    return None if earliest is None else session.heard_at + (earliest - session.at)
+    if earliest is not None:
+        repeats.append(session.heard_at + (earliest - session.at))
+    return min((m for m in repeats if m is not None), default=None)
 
 
 def _read(
@@ -87,6 +123,7 @@ def _read(
     at: datetime,
     watch: Watch,
     *,
+    now: datetime | None,
     mark: bool,
     blind: bool,
 ) -> Reading:
@@ -97,6 +134,7 @@ def _read(
         mark=mark,
         stale=stale_at is not None and at >= stale_at and not blind,
         closed=session.closed,
+        now=now,
     )
 
 
@@ -116,6 +154,8 @@ def _explain(session: Session, rule: Rule, limits: Limits, alarm: Alarm, watch: 
         return RuleAlarm(rule.name, alarm, words, watch.stale_after_s, silent)
     value = alarm.value or 0.0
     words = rule.words(session, limits, value)
+    if alarm.repeat:
+        words = f"Not acknowledged: {words}"
     return RuleAlarm(rule.name, alarm, words, rule.policy.threshold(alarm.level), value)
 
 
