@@ -27,6 +27,7 @@ from tapewire.edge.live.snapshots import Snapshots
 from tapewire.edge.live.wishes import Wishes
 from tapewire.edge.mailbox.lines import Lines
 from tapewire.edge.mailbox.mailboxes import Mailboxes
+from tapewire.edge.mailbox.receipts import Receipts
 from tapewire.edge.mailbox.relay import Relays
 from tapewire.edge.mailbox.subscriptions import Subscriptions
 from tapewire.edge.office import Office
@@ -68,6 +69,7 @@ def build(settings: EdgeSettings, auth: AuthSettings) -> FastAPI:
     # Apart, so that trays whose node hangs keep nobody from their inbox.
     admins = {kind: Admin(links.topology, half) for kind in Kind}
     relays = Relays(links.publishing, settings.edge_node, tasks)
+    receipts = Receipts(publisher, tasks)
     node = Node(
         links.consuming,
         settings.edge_node,
@@ -88,6 +90,7 @@ def build(settings: EdgeSettings, auth: AuthSettings) -> FastAPI:
         node=node,
         node_name=settings.edge_node,
         relays=relays,
+        receipts=receipts,
         tasks=tasks,
         clock=clock,
         on_ghost=lambda user, client: mailboxes.replaced(user, client),
@@ -156,6 +159,7 @@ def build(settings: EdgeSettings, auth: AuthSettings) -> FastAPI:
             node,
             forwarding,
             verifier,
+            receipts,
             Office(lines, mailboxes, clock),
             Figures(tally, gate=gate, lines=lines, mailboxes=mailboxes, relays=relays, clock=clock),
             gate,

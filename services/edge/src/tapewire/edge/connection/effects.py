@@ -42,12 +42,16 @@ class Send(NamedTuple):
 
 
 class Settle(NamedTuple):
-    """Give a delivery tag back: acknowledged, or requeued. ``since``: when it was delivered."""
+    """Give a delivery tag back: acknowledged, or requeued. ``since``: when it was delivered.
+
+    ``acked``: the message, where a client's acknowledgement is why.
+    """
 
     tag: int
     since: float
     requeue: bool = False
     trace: str = ""
+    acked: Parcel | None = None
 
 
 class Copy(NamedTuple):

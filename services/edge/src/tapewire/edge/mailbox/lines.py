@@ -39,6 +39,7 @@ from tapewire.edge.mailbox.lookup import Lookup
 from tapewire.edge.mailbox.newcomers import Newcomers
 from tapewire.edge.mailbox.parcels import parcel_of
 from tapewire.edge.mailbox.presence import Presence
+from tapewire.edge.mailbox.receipts import Receipts
 from tapewire.edge.mailbox.relay import Relays
 from tapewire.edge.mailbox.state import JOINABLE, Event, State
 from tapewire.edge.mailbox.succession import Succession
@@ -64,6 +65,7 @@ class Lines:
         node: Node,
         node_name: str,
         relays: Relays,
+        receipts: Receipts,
         tasks: Tasks,
         clock: Clock,
         on_ghost: Callable[[str, str], None],
@@ -73,6 +75,7 @@ class Lines:
     ) -> None:
         self._admins = admins
         self._relays = relays
+        self._receipts = receipts
         self._tasks = tasks
         self._clock = clock
         self._ack_deadline_s = ack_deadline_s
@@ -301,6 +304,8 @@ class Lines:
         if not settle.requeue:
             with _traced("settle", settle.trace):
                 self._settled.record(self._clock.now() - settle.since, {"class": line.kind.value})
+        if settle.acked is not None and line.shared:  # a program's own inbox speaks for no person
+            self._receipts.acked(settle.acked)
 
 
 def _traced(name: str, trace: str) -> AbstractContextManager[object]:

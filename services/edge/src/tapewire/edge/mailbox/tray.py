@@ -143,7 +143,7 @@ class Tray:
             self._sent.add(parcel.id)
             return [Settle(tag, now)]
         if parcel.id in self._acked:
-            return [Settle(tag, now)]
+            return [Settle(tag, now, acked=parcel)]
         effects = self._kept_as_holder(now)
         if (held := self._held.get(parcel.id)) is not None:
             # Shown before: as another holder's copy, or by this edge before it lost the broker.
@@ -194,7 +194,8 @@ class Tray:
         for identifier in ids:
             held = self._held.pop(identifier, None)
             if held is not None and held.tag is not None:
-                effects.append(Settle(held.tag, held.tagged_at, trace=held.parcel.trace))
+                done, trace = held.parcel, held.parcel.trace
+                effects.append(Settle(held.tag, held.tagged_at, trace=trace, acked=done))
             if identifier not in self._acked:
                 self._acked.add(identifier)
                 news.append(identifier)
