@@ -28,6 +28,7 @@ async def main(told: dict) -> None:
     client = WebSocketClient(
         told["urls"],
         os.environ["TAPEWIRE_TOKEN"],
+        shuffle=False,
         inbox="own" if told["own"] else None,
         store=store,
         backoff=Backoff(first_s=0.1, cap_s=1.0),

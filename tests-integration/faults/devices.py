@@ -26,7 +26,7 @@ class Came:
     """What every kind of device has.
 
     Args:
-        urls: of edges' sockets; each device prefers the first.
+        urls: of edges' sockets; an SDK tries them in an order of chance, here the seed's.
         token: makes a token.
         stay: while set, the device connects and stays.
     """
@@ -75,9 +75,11 @@ class SdkDevice(Came):
 
     async def live(self) -> None:
         while True:
+            self.rng.shuffle(self.urls)
             client = WebSocketClient(
                 self.urls,
                 self.token,
+                shuffle=False,
                 inbox="own" if self.device.own else None,
                 store=FileStore(self._path, client_id=self.device.name),
                 backoff=BACKOFF,
@@ -121,6 +123,7 @@ class ProcessDevice(Came):
         }
         path = os.pathsep.join([str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")])
         while True:
+            self.rng.shuffle(self.urls)
             environment = os.environ | {"TAPEWIRE_TOKEN": self.token(), "PYTHONPATH": path}
             with self._log.with_suffix(".err").open("ab") as errors:
                 self.process = await asyncio.create_subprocess_exec(

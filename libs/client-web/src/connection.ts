@@ -5,6 +5,7 @@ import type { Backoff } from "./backoff.ts";
 import { CloseCode, closeReason, mayReconnect } from "./close.ts";
 import type { Acked, ClientFrame, Refreshed, ServerFrame, Welcome } from "./contracts.gen.ts";
 import { deferred } from "./deferred.ts";
+import { edges } from "./edges.ts";
 import { ConnectionLost, NotConnected } from "./errors.ts";
 import type { Identity } from "./identity.ts";
 import { Liveness } from "./liveness.ts";
@@ -57,6 +58,8 @@ export class Connection {
   #turn = 0;
   /** Tries since the last welcome. */
   #failures = 0;
+  /** Counts failures and losses: whose turn it is among the URLs. */
+  #losses = 0;
   #wasWelcomed = false;
   #drainWindowMs: number | null = null;
   #stopSignals: (() => void) | null = null;
@@ -70,7 +73,7 @@ export class Connection {
     ports: ConnectionPorts,
   ) {
     this.#options = options;
-    this.#urls = typeof options.url === "string" ? [options.url] : options.url;
+    this.#urls = edges(options.url, options.shuffle ?? true, platform.random);
     this.#backoff = { ...BACKOFF, ...options.backoff };
     this.#platform = platform;
     this.#identity = identity;
@@ -155,7 +158,7 @@ export class Connection {
       if (!current()) return;
       this.#update({ clientId: this.#identity.clientId });
       this.#timers.set("welcome", WELCOME_MS, () => this.#cut(CloseCode.NO_HEARTBEAT, "no welcome in time"));
-      const url = this.#urls[this.#failures % this.#urls.length]!;
+      const url = this.#urls[this.#losses % this.#urls.length]!;
       this.#transport = this.#openTransport(
         { url, query: this.#query(), token },
         {
@@ -258,6 +261,7 @@ export class Connection {
   #lose(code: number | null, reason: string): void {
     if (this.isOpen) this.#ready = deferred();
     else this.#failures += 1;
+    this.#losses += 1;
     this.#detach();
     const lost = { code, reason, transport: null, latencyMs: null };
     if (code === null || !mayReconnect(code) || this.#failures >= (this.#options.maxAttempts ?? Infinity)) {

@@ -8,8 +8,10 @@ import type { OpenTransport } from "./transport.ts";
 import type { WebSocketConstructor } from "./websocket.ts";
 
 export interface ClientOptions {
-  /** The edge's socket, such as `wss://desk.example/ws`; of several, the next one is tried after a failure. */
+  /** The edge's socket, such as `wss://desk.example/ws`; of several, the next one is tried after each failure or loss. */
   readonly url: string | readonly string[];
+  /** False: several URLs are tried in the order given, not in one of chance. */
+  readonly shuffle?: boolean;
   /** The only way to a token; called for each connection and before a token expires, once at a time. */
   readonly getToken: GetToken;
   /** Channels to subscribe to from the start. */

@@ -55,11 +55,37 @@ describe("connection", () => {
 
   it("tries_the_next_edge_after_a_failure", async () => {
     const urls = ["ws://edge-1/ws", "ws://edge-2/ws"];
-    const scene = new Scene({ url: urls }, { judge: ({ url }) => (url === urls[0] ? 1006 : null) });
+    const scene = new Scene({ url: urls, shuffle: false }, { judge: ({ url }) => (url === urls[0] ? 1006 : null) });
     void scene.client.connect();
     await pass(1000);
     expect(scene.client.info.state).toBe("connected");
     expect(scene.server.connection.handshake.url).toBe(urls[1]);
+  });
+
+  it("tries_the_next_edge_after_a_loss", async () => {
+    const urls = ["ws://edge-1/ws", "ws://edge-2/ws"];
+    const scene = await new Scene({ url: urls, shuffle: false }).connected();
+    expect(scene.server.connection.handshake.url).toBe(urls[0]);
+    scene.server.connection.drop();
+    await pass(1000);
+    expect(scene.server.connection.handshake.url).toBe(urls[1]);
+  });
+
+  it("tries_every_edge_in_an_order_of_chance", async () => {
+    const urls = Array.from({ length: 8 }, (_, n) => `ws://edge-${n}/ws`);
+    const orders = [0.1, 0.5, 0.9].map((chance) => {
+      const tried: string[] = [];
+      const judge = ({ url }: { url: string }) => (tried.push(url), 1006);
+      const scene = new Scene({ url: urls, backoff: { maxMs: 10 }, platform: { random: () => chance } }, { judge });
+      void scene.client.connect();
+      return { scene, tried };
+    });
+    await pass(1000);
+    for (const { tried } of orders) {
+      expect(tried.slice(0, 8).sort()).toEqual(urls);
+      expect(tried.slice(8, 16)).toEqual(tried.slice(0, 8));
+    }
+    expect(new Set(orders.map(({ tried }) => tried[0])).size).toBeGreaterThan(1);
   });
 
   it("says_offline_when_the_browser_does_and_comes_back_at_once_when_it_is_online", async () => {

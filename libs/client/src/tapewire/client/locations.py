@@ -1,5 +1,7 @@
 """URLs of edges and ingests."""
 
+import random
+from collections.abc import Sequence
 from typing import Final
 from urllib.parse import urlsplit, urlunsplit
 
@@ -22,6 +24,25 @@ def socket_url(url: str) -> str:
         raise ValueError(f"an edge's URL has no query: {url!r}")
     path = "/ws" if parts.path in {"", "/"} else parts.path
     return urlunsplit((scheme, parts.netloc, path, "", ""))
+
+
+def socket_urls(url: str | Sequence[str], *, shuffle: bool) -> list[str]:
+    """Return the URLs of the sockets of one edge or several, in the order in which to try them.
+
+    Args:
+        url: as for ``socket_url``, or several.
+        shuffle: put several into an order of chance, so that an edge that hangs is not everybody's
+            first at each start, and those whom an edge loses do not all go to the same next one.
+
+    Raises:
+        ValueError: there is none, or as ``socket_url``.
+    """
+    urls = [socket_url(each) for each in ([url] if isinstance(url, str) else url)]
+    if not urls:
+        raise ValueError("at least one URL")
+    if shuffle:
+        random.shuffle(urls)
+    return urls
 
 
 def is_loopback(url: str) -> bool:

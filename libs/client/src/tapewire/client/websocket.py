@@ -14,7 +14,7 @@ from tapewire.client.handlers import EVERY, Handlers
 from tapewire.client.ladder import Way
 from tapewire.client.link import Link, LinkSettings
 from tapewire.client.listening import Listening
-from tapewire.client.locations import socket_url
+from tapewire.client.locations import socket_urls
 from tapewire.client.memory import DedupStore, FileStore
 from tapewire.client.message import Message
 from tapewire.client.pacing import Backoff
@@ -39,8 +39,8 @@ class WebSocketClient(Listening):
     that no handler takes stays unacked.
 
     Args:
-        url: an edge's base URL (``http://…``) or its socket's (``ws://…/ws``); several are tried in
-            turn.
+        url: an edge's base URL (``http://…``) or its socket's (``ws://…/ws``); of several, the next
+            one is tried after each failure or loss.
         token: a JWT, or a callable (sync or async) that returns a fresh one whenever asked.
         client_id: names this program or device, and stays the same across restarts; it brings
             durable subscriptions. Made and kept by ``store`` when left out; without either, none.
@@ -55,6 +55,7 @@ class WebSocketClient(Listening):
         heartbeat_grace_s: silence past the server's interval that counts as a loss.
         open_timeout_s, request_timeout_s: for a connection up to its welcome; for a reply.
         drain_s: how long ``disconnect`` lets handlers finish what has come.
+        shuffle: several URLs are tried in an order of chance; False: in the order given.
         fallback: False stays with WebSocket where a proxy blocks it; else a stream or polls stand
             in for it, until one passes again.
         connect_options: further arguments of ``websockets.connect`` (``ssl``, ``proxy``, …).
@@ -77,17 +78,15 @@ class WebSocketClient(Listening):
         open_timeout_s: float = 10.0,
         request_timeout_s: float = 10.0,
         drain_s: float = 5.0,
+        shuffle: bool = True,
         fallback: bool = True,
         connect_options: Mapping[str, Any] | None = None,
     ) -> None:
-        urls = [url] if isinstance(url, str) else list(url)
-        if not urls:
-            raise ValueError("at least one URL")
         if isinstance(store, str | Path):
             store = FileStore(store, client_id=client_id)
         self._store = store
         self._settings = LinkSettings(
-            urls=[socket_url(each) for each in urls],
+            urls=socket_urls(url, shuffle=shuffle),
             token=token,
             client_id=client_id or (store.client_id if store else None),
             inbox=inbox,
