@@ -14,7 +14,6 @@ from tapewire.edge.runtime.clock import Clock
 
 OUTWAITING_S: Final = 0.01  # between two looks
 HOLDER_LEAVES_WITHIN_S: Final = 2.0  # longer, and it is stuck: the broker will give it up
-GHOST_LEAVES_WITHIN_S: Final = 1.0  # a replaced connection's edge lets its tray go by then
 # How long a new holder waits for the last one to say that it has given everything back. One that
 # was killed is not waited for; one that is there and says nothing has lost its way to say it.
 SUCCEED_WITHIN_S: Final = 5.0
@@ -47,15 +46,19 @@ class Succession:
         An edge that gives a tray back does not answer any more. Who consumed before all is back
         would get what comes behind it first. Who has neither gone nor answered when the time is up
         is waited for later, when the tray comes here.
+
+        A classic queue has no consumer any more before it has back what that one held: the two are
+        one write of the last holder, and a look may come between. So it is looked at once more.
         """
-        within_s = HOLDER_LEAVES_WITHIN_S if line.shared else GHOST_LEAVES_WITHIN_S
-        until, found = self._clock.now() + within_s, None
-        while not line.answered.is_set():
+        until, found = self._clock.now() + HOLDER_LEAVES_WITHIN_S, None
+        looks, enough = 0, 1 if line.is_quorum else 2  # without a consumer, one upon another
+        while not line.answered.is_set() and looks < enough:
             await asyncio.sleep(OUTWAITING_S)
             found = await self._admins[line.kind].look(line.queue)
-            if found is None or found.consumers == 0:
+            if found is None:
                 break
-            if self._clock.now() >= until:
+            looks = looks + 1 if found.consumers == 0 else 0
+            if looks == 0 and self._clock.now() >= until:
                 line.tray.predecessor.suppose(found.consumers)
                 break
         return found

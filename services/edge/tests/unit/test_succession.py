@@ -1,0 +1,64 @@
+"""What is in a tray that another edge lets go: counted when the broker has all of it back."""
+
+import asyncio
+
+import pytest
+
+from tapewire.broker import topology
+from tapewire.edge.connection.effects import Kind
+from tapewire.edge.mailbox.line import Line
+from tapewire.edge.mailbox.succession import Succession
+from tapewire.edge.runtime.admin import Found
+
+HELD = Found(messages=0, consumers=1)
+LET_GO = Found(messages=0, consumers=0)
+BACK = Found(messages=10, consumers=0)
+
+
+class Looks:
+    """What looks at the queue find, one after another, and then always the last."""
+
+    def __init__(self, *found: Found | None) -> None:
+        self._found = list(found)
+
+    def now(self) -> float:
+        return asyncio.get_running_loop().time()
+
+    async def look(self, queue: topology.Queue) -> Found | None:
+        return self._found.pop(0) if len(self._found) > 1 else self._found[0]
+
+
+async def outwaited(*found: Found | None, queue_type: topology.QueueType = "classic"):
+    queue = topology.own_inbox("alice", "bot", queue_type=queue_type)
+    line = Line("alice", "alice", queue, Kind.INBOX, None, shared=False)
+    looks = Looks(*found)
+    succession = Succession({Kind.INBOX: looks}, None, {}, looks)
+    async with asyncio.timeout(60):
+        return await succession.outwait(line), line
+
+
+async def test_classic_tray_is_counted_when_what_its_holder_held_is_back():
+    found, _ = await outwaited(HELD, LET_GO, BACK)
+    assert found == BACK
+
+
+async def test_quorum_queue_whose_holder_is_counted_no_more_has_all_back():
+    found, _ = await outwaited(HELD, BACK, LET_GO, queue_type="quorum")
+    assert found == BACK
+
+
+async def test_tray_that_is_taken_by_another_edge_is_waited_for_again():
+    found, _ = await outwaited(HELD, LET_GO, HELD, LET_GO, BACK)
+    assert found == BACK
+
+
+async def test_holder_that_does_not_let_go_in_time_is_supposed_to_come_back(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    monkeypatch.setattr("tapewire.edge.mailbox.succession.HOLDER_LEAVES_WITHIN_S", 0.05)
+    found, line = await outwaited(HELD)
+    assert (found, line.tray.predecessor.others) == (HELD, 1)
+
+
+async def test_queue_that_is_gone_holds_nothing():
+    assert (await outwaited(HELD, None))[0] is None
