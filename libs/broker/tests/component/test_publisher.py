@@ -3,7 +3,7 @@
 import asyncio
 import re
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from aiormq.exceptions import AMQPError
@@ -21,6 +21,8 @@ from tapewire.broker.topology import (
 )
 
 if TYPE_CHECKING:
+    from aiormq import Channel
+
     from .conftest import Bench
 
 
@@ -120,14 +122,22 @@ async def test_a_connection_cut_amid_a_publish_confirms_nothing(
 
 
 async def test_opening_that_takes_longer_than_a_deadline_serves_the_next_message(
-    bench: "Bench",
+    bench: "Bench", monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await bench.publish.connected()
-    bench.cable.latency_s = 0.6  # opening: two round trips of 1.2 s, publishing: one
-    publisher = Publisher(bench.publish, deadline_s=2.1)
+    open_channel, openings = bench.publish.channel, []
+
+    async def opening(**how: Any) -> "Channel":
+        openings.append(how)
+        return await open_channel(**how)
+
+    monkeypatch.setattr(bench.publish, "channel", opening)
+    bench.cable.latency_s = 0.2  # opening: two round trips of 0.4 s at least
+    publisher = Publisher(bench.publish, deadline_s=60)
     with pytest.raises(NotConfirmed):
-        await publisher.publish(INGEST, "x", b"{}", type="t", message_id="1")
+        await publisher.publish(INGEST, "x", b"{}", type="t", message_id="1", deadline_s=0.1)
     await publisher.publish(INGEST, "x", b"{}", type="t", message_id="1")
+    assert len(openings) == 1
 
 
 async def test_an_alert_for_a_user_without_inbox_waits_in_the_mailroom(bench: "Bench") -> None:
