@@ -49,6 +49,7 @@ async def stepping(world: "World") -> AsyncIterator[dict[str, Path]]:
                 "FAKETIME_FORCE_MONOTONIC_FIX": "0",
                 # An hour that nobody lived through is silence to risk, and it would rightly say so.
                 "TAPEWIRE_RISK_STALE_AFTER_S": "100000",
+                "TAPEWIRE_RISK_REPEAT_MOST": "0",  # likewise: nobody could acknowledge in it
             }
             await stack.enter_async_context(world.target.substitute(node, environment=environment))
         yield files

@@ -13,7 +13,7 @@ export { useNotificationPreferences } from "./useNotificationPreferences.ts";
 export { useSessionHistory } from "./useSessionHistory.ts";
 export { useAccount } from "./useAccount.ts";
 export { isOld } from "./stores/freshness.ts";
-export { levelOf, notificationOf } from "./stores/notification.ts";
+export { latestTellings, levelOf, notificationOf, repeatOf } from "./stores/notification.ts";
 export type { Freshness } from "./stores/freshness.ts";
 export type { Level, Notification, NotificationMessage } from "./stores/notification.ts";
 export type { NotificationApi, NotificationPage, Notifications } from "./stores/notifications.ts";

@@ -1,4 +1,4 @@
-import { useRealTimeNotifications, useWebSocketConnection } from "@tapewire/client/react";
+import { latestTellings, repeatOf, useRealTimeNotifications, useWebSocketConnection } from "@tapewire/client/react";
 import type { Notification } from "@tapewire/client/react";
 import { memo, useState } from "react";
 import { Button } from "../ui/Button.tsx";
@@ -22,7 +22,7 @@ export function AlertPanel() {
   const { isStale, state } = useWebSocketConnection();
   const [filter, setFilter] = useState<Filter>("all");
   const today = new Date(useNow()).setHours(0, 0, 0, 0);
-  const shown = items.filter(FILTERS[filter].shows);
+  const shown = latestTellings(items).filter(FILTERS[filter].shows);
   const note = [unreadCount > 0 ? `${unreadCount} unread` : null, error ? "history is not available" : null]
     .filter(Boolean)
     .join(" · ");
@@ -147,6 +147,7 @@ const AlertRow = memo(function AlertRow({
       </td>
       <td className="max-w-0 sm:truncate" title={bodyOf(message)}>
         <span className={`mr-2 ${isRead ? "" : "text-strong font-semibold"}`}>{titleOf(message)}</span>
+        {repeatOf(item) > 0 && <span className="text-muted mr-2 text-xs">{`told ${repeatOf(item) + 1} times`}</span>}
         <time dateTime={timestamp} className="text-muted text-xs tabular-nums sm:hidden">
           {moment(timestamp, today)}
         </time>

@@ -87,6 +87,42 @@ describe("a critical alert", () => {
   });
 });
 
+describe("an alarm that is told again", () => {
+  it("asks_again_counts_once_and_is_settled_whole", async () => {
+    const { server } = await stage(
+      <>
+        <CriticalAlerts />
+        <AlertPanel />
+      </>,
+    );
+    const alarm = { episodeId: "e-1" };
+    server.publish(alert("a-1", alarm));
+    await settle();
+    fireEvent.click(button("Later"));
+    await settle();
+    server.publish(alert("a-2", { ...alarm, repeat: 1, timestamp: new Date(Date.now() + 1000).toISOString() }));
+    server.publish(alert("a-3", { ...alarm, repeat: 2, timestamp: new Date(Date.now() + 2000).toISOString() }));
+    await settle(700);
+    expect(within(dialog()!).getByText("Loss limit (a-3)")).toBeTruthy();
+    expect(screen.getByTestId("critical-banner").textContent).toContain("1 critical alert waits");
+    expect(screen.getAllByTestId("alert").map(({ textContent }) => textContent)).toEqual([expect.stringContaining("told 3 times")]);
+    fireEvent.click(button("Acknowledge"));
+    await settle(150);
+    expect(server.unacked).toEqual([]);
+    expect(dialog()).toBeNull();
+  });
+
+  it("at_another_level_asks_for_itself", async () => {
+    const { server } = await stage(<CriticalAlerts />);
+    server.publish(alert("a-1", { episodeId: "e-1" }));
+    server.publish(alert("a-2", { episodeId: "e-1", alertLevel: "emergency" }));
+    await settle(700);
+    fireEvent.click(button("Acknowledge"));
+    await settle();
+    expect(server.unacked).toEqual(["a-1"]);
+  });
+});
+
 describe("many alerts at once", () => {
   it("are_told_by_kind_and_count", async () => {
     const { server } = await stage(<CriticalAlerts />);
@@ -170,7 +206,7 @@ describe("the table of alerts", () => {
 describe("alerts in words", () => {
   it("puts_the_gravest_first_and_of_these_the_oldest", () => {
     const item = (id: string, level: string, second: number, ack = "open") =>
-      ({ id, level, ack, timestamp: `2026-01-05T14:30:0${second}Z` }) as never;
+      ({ id, level, ack, timestamp: `2026-01-05T14:30:0${second}Z`, message: alert(id) }) as never;
     const items = [item("c-2", "critical", 2), item("e-3", "emergency", 3), item("c-1", "critical", 1), item("x", "emergency", 0, "acknowledged")];
     expect(openAlerts(items).map(({ id }) => id)).toEqual(["e-3", "c-1", "c-2"]);
   });

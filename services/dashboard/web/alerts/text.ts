@@ -1,5 +1,6 @@
 /** Alerts in words. Pure. */
 
+import { latestTellings } from "@tapewire/client/react";
 import type { Level, Notification, NotificationMessage } from "@tapewire/client/react";
 import { percent } from "../ui/format.ts";
 
@@ -70,10 +71,9 @@ export function sessionOf(message: NotificationMessage): string | null {
 
 const RANK: Record<Level, number> = { emergency: 0, critical: 1, warning: 2, info: 3 };
 
-/** Open alerts in the order in which a person should see them: the gravest first, then the oldest. */
+/** Open alerts, each alarm once, in the order in which a person should see them: the gravest first, then the oldest. */
 export function openAlerts(items: readonly Notification[]): Notification[] {
-  return items
-    .filter(({ ack }) => ack === "open")
+  return latestTellings(items.filter(({ ack }) => ack === "open"))
     .sort((a, b) => RANK[a.level] - RANK[b.level] || Date.parse(a.timestamp) - Date.parse(b.timestamp));
 }
 

@@ -72,10 +72,10 @@ def process(broker_url: str, database: str, tmp_path: Path, secret: str):
     }
 
     @asynccontextmanager
-    async def run(*arguments: str):
+    async def run(*arguments: str, **more: str):
         log = (tmp_path / "risk.log").open("ab")
         child = await asyncio.create_subprocess_exec(
-            sys.executable, *arguments, env=env, stdout=log, stderr=log
+            sys.executable, *arguments, env=env | more, stdout=log, stderr=log
         )
         try:
             yield child
@@ -164,3 +164,41 @@ async def test_killed_at_random_instants_risk_loses_nothing_and_repeats_nothing(
         mine = [b for b in bus.bodies("loss_limit") if b["userId"] == one.user]
         order = list(dict.fromkeys(json.dumps([b["id"], b["alertLevel"]]) for b in mine))
         assert [json.loads(o)[1] for o in order] == ["warning", "critical", "emergency"]
+
+
+# A session's one alert is the first message of risk, its repeat the second.
+REPEAT_POINTS = {
+    "before the repeat is written": ("work.Work", "put", "before"),
+    "before its publish": ("outbox.Publisher", "publish", "before"),
+    "after its confirm, before the note": ("stopping.Stopping", "sent", "before"),
+}
+ONE_REPEAT = {
+    "TAPEWIRE_RISK_STOP_MODE": "off",
+    "TAPEWIRE_RISK_REPEAT_EMERGENCY_S": "1",
+    "TAPEWIRE_RISK_REPEAT_MOST": "1",
+}
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("point", REPEAT_POINTS)
+async def test_killed_while_it_repeats_an_alarm_risk_repeats_it_exactly_once(
+    bus, process, trader, point
+):
+    place, name, when = REPEAT_POINTS[point]
+    script = textwrap.dedent(SUICIDE)
+    async with process("-c", script, place, name, when, "2", **ONE_REPEAT) as child:
+        await bus.say(trader.reports(120), trader.reports(120))
+        async with asyncio.timeout(PATIENCE_S):
+            assert await child.wait() == -signal.SIGKILL
+    other = type(trader)()
+    async with process("-m", "tapewire.risk", **ONE_REPEAT):
+        await bus.until(lambda: len(repeats(bus, trader)) == 2, PATIENCE_S)
+        await bus.say(other.reports(120), other.reports(120))
+        await bus.until(lambda: len(repeats(bus, other)) == 2, PATIENCE_S)
+    assert list(repeats(bus, trader).values()) == [None, 1]
+
+
+def repeats(bus, trader) -> dict[str, int | None]:
+    """A user's alerts: id → repeat, in order."""
+    mine = [body for _, body in bus.seen if body["userId"] == trader.user]
+    return {body["id"]: body.get("repeat") for body in mine}

@@ -53,6 +53,26 @@ export function notificationOf(message: Message): Notification | null {
   return { id, timestamp, level: levelOf(shown), ack: ack === true ? "open" : null, isRead: false, message: shown };
 }
 
+/** What all tellings of one alarm have in common: an alarm that nobody acknowledges is told again, as a message of its own. */
+export function alarmOf({ id, message }: Notification): string {
+  return message.type === "risk_alert" && message.episodeId ? `${message.episodeId} ${message.alertLevel}` : id;
+}
+
+/** The newest telling of each alarm, in the order given, and everything else. */
+export function latestTellings(items: readonly Notification[]): Notification[] {
+  const latest = new Map<string, Notification>();
+  for (const item of items) {
+    const known = latest.get(alarmOf(item));
+    if (!known || repeatOf(item) > repeatOf(known)) latest.set(alarmOf(item), item);
+  }
+  return items.filter((item) => latest.get(alarmOf(item)) === item);
+}
+
+/** How often its alarm had been told before. */
+export function repeatOf({ message }: Notification): number {
+  return message.type === "risk_alert" ? (message.repeat ?? 0) : 0;
+}
+
 /** Newest first; of one instant the one that came later. */
 export function before(a: Notification, b: Notification): number {
   // Not as text: of one second, "…00.5Z" sorts before "…00Z".

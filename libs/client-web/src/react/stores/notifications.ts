@@ -5,7 +5,7 @@ import type { NotificationRead } from "../../contracts.gen.ts";
 import type { Message } from "../../messages.ts";
 import { FrameBatch, Signal } from "./frames.ts";
 import { asError, onConnected } from "./connected.ts";
-import { before, isCritical, notificationOf } from "./notification.ts";
+import { alarmOf, before, isCritical, notificationOf } from "./notification.ts";
 import type { Notification } from "./notification.ts";
 
 /** A page of history, newest first. */
@@ -94,7 +94,7 @@ export class NotificationStore {
   readonly getSnapshot = (): Notifications => this.#snapshot;
 
   markAsRead(...ids: string[]): Promise<void> {
-    const unread = ids.filter((id) => this.#items.get(id)?.isRead === false);
+    const unread = this.#tellings(ids).filter((id) => this.#items.get(id)?.isRead === false);
     if (unread.length === 0) return Promise.resolve();
     this.#read(unread);
     return this.#tell((api) => api.markRead(unread));
@@ -106,10 +106,11 @@ export class NotificationStore {
     return this.#tell((api) => api.markAllRead());
   }
 
-  /** A person says that they have seen an alert that wants it. It is read, then, too. */
+  /** A person says that they have seen an alert that wants it, however often it was told. It is read, then, too. */
   acknowledge(id: string): Promise<void> {
-    this.#client.ack(id);
-    this.#acknowledged([id]);
+    const told = this.#tellings([id]).filter((other) => other === id || this.#items.get(other)?.ack === "open");
+    this.#client.ack(...told);
+    this.#acknowledged(told);
     return this.markAsRead(id);
   }
 
@@ -129,6 +130,14 @@ export class NotificationStore {
   /** Loads the newest page again. */
   refresh(): Promise<void> {
     return this.#load(null);
+  }
+
+  /** These, and what else is here of their alarms. */
+  #tellings(ids: readonly string[]): string[] {
+    const named = new Set(ids);
+    const alarms = new Set(ids.flatMap((id) => this.#items.get(id) ?? []).map(alarmOf));
+    for (const item of this.#items.values()) if (alarms.has(alarmOf(item))) named.add(item.id);
+    return [...named];
   }
 
   #attach(): void {

@@ -1,0 +1,46 @@
+"""Alarms that nobody acknowledged, told again by the real service."""
+
+from tapewire.contracts import AlertAcknowledged
+
+QUICK = {"risk_stop_mode": "off", "risk_repeat_emergency_s": 0.5}
+
+
+def emergency(trader):
+    """Two marks past the limit: one emergency."""
+    return [trader.reports(120), trader.reports(120)]
+
+
+def of(bus, trader):
+    return [body for body in bus.bodies("emergency") if body["userId"] == trader.user]
+
+
+async def test_what_nobody_acknowledges_is_told_again_as_often_as_set_and_no_more(
+    bus, risk, trader
+):
+    later = type(trader)()
+    async with risk(**QUICK, risk_repeat_most=1):
+        story = emergency(trader)
+        await bus.say(*story)
+        await bus.until(lambda: len(of(bus, trader)) == 2)
+        await bus.say(*story, trader.reports(130))  # redelivered, and more of the same
+        await bus.say(*emergency(later))
+        await bus.until(lambda: len(of(bus, later)) == 2)
+    first, second = of(bus, trader)
+    assert (first.get("repeat"), second["repeat"]) == (None, 1)
+    assert first["id"] != second["id"]
+    assert first["episodeId"] == second["episodeId"]
+    assert second["ack"] is True
+    assert second["message"] == f"Not acknowledged: {first['message']}"
+
+
+async def test_what_was_acknowledged_is_told_no_more_however_often_that_is_said(bus, risk, trader):
+    other = type(trader)()
+    async with risk(**QUICK, risk_repeat_critical_s=0):
+        await bus.say(*emergency(trader))
+        await bus.until(lambda: len(of(bus, trader)) == 1)
+        ids = [of(bus, trader)[0]["id"]]
+        word = AlertAcknowledged(**trader.stamp(), alert_ids=ids)
+        await bus.say(word, word, AlertAcknowledged(**other.stamp(), alert_ids=ids))
+        await bus.say(*emergency(other))
+        await bus.until(lambda: len(of(bus, other)) == 3)
+    assert [body["id"] for body in of(bus, trader)] == ids
