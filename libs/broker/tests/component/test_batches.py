@@ -4,8 +4,14 @@ import asyncio
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from tapewire.broker import BatchConsumer, Delivery, Publisher, Settlement
-from tapewire.broker.topology import DEAD_QUEUE, INGEST, INGEST_INBOX
+from tapewire.broker import BatchConsumer, Delivery, Pace, Publisher, Settlement
+from tapewire.broker.topology import (
+    DEAD_QUEUE,
+    INGEST,
+    INGEST_INBOX,
+    REJECTED,
+    REJECTED_QUEUE,
+)
 
 if TYPE_CHECKING:
     from .conftest import Bench
@@ -50,8 +56,8 @@ class Recorder:
         return settlements
 
 
-async def fill(publisher: Publisher) -> None:
-    for number in range(MESSAGES):
+async def fill(publisher: Publisher, begin: int = 0, end: int = MESSAGES) -> None:
+    for number in range(begin, end):
         await publisher.publish(INGEST, "x", b"{}", type="t", message_id=str(number))
 
 
@@ -129,3 +135,56 @@ async def test_drain_leaves_what_was_not_begun_in_the_queue(bench: "Bench"):
     recorder.hold.set()
     await draining
     await until_depth(bench, INGEST_INBOX.name, MESSAGES - len(recorder.handled))
+
+
+async def test_a_batch_waits_for_its_pace_unless_it_is_full_or_something_urgent_comes(
+    bench: "Bench",
+):
+    recorder = Recorder()
+    pace = Pace(3600, lambda delivery: delivery.message_id == str(MESSAGES - 1))
+    consumer = BatchConsumer(bench.consume, INGEST_INBOX, recorder, prefetch=16, pace=pace)
+    await consumer.start()
+    async with asyncio.timeout(60):
+        await fill(bench.publisher, 0, 1)
+        while not recorder.batches:  # after a quiet while it is taken at once
+            await asyncio.sleep(0.01)
+        await fill(bench.publisher, 1)
+        await recorder.done.wait()
+    await consumer.drain()
+    assert [len(batch) for batch in recorder.batches] == [1, 16, 16, 16, 11]
+    assert recorder.handled == list(range(MESSAGES))
+
+
+async def test_consumers_that_share_a_pace_take_their_batches_together(bench: "Bench"):
+    here, there = Recorder(), Recorder()
+    pace = Pace(3600, lambda delivery: delivery.message_id == str(MESSAGES - 1))
+    consumers = [
+        BatchConsumer(bench.consume, queue, recorder, prefetch=2 * MESSAGES, pace=pace)
+        for queue, recorder in ((INGEST_INBOX, here), (REJECTED_QUEUE, there))
+    ]
+    for consumer in consumers:
+        await consumer.start()
+    await bench.publisher.publish(INGEST, "x", b"{}", type="t", message_id="0")
+    await bench.publisher.publish(REJECTED, "x", b"{}", type="t", message_id="1")
+    await bench.publisher.publish(REJECTED, "x", b"{}", type="t", message_id="2")
+    await until_depth(bench, REJECTED_QUEUE.name, 0)  # they are with the consumer
+    await bench.publisher.publish(INGEST, "x", b"{}", type="t", message_id=str(MESSAGES - 1))
+    async with asyncio.timeout(60):
+        await here.done.wait()
+    for consumer in consumers:
+        await consumer.drain()
+    assert here.handled == [0, MESSAGES - 1]
+    assert there.handled == [1, 2]
+
+
+async def test_drain_does_not_wait_for_the_pace(bench: "Bench"):
+    recorder = Recorder()
+    pace = Pace(3600, lambda _: False)
+    consumer = BatchConsumer(bench.consume, INGEST_INBOX, recorder, prefetch=16, pace=pace)
+    await consumer.start()
+    await fill(bench.publisher)
+    await until_depth(bench, INGEST_INBOX.name, 0)
+    async with asyncio.timeout(60):
+        await consumer.drain()
+    await until_depth(bench, INGEST_INBOX.name, MESSAGES - len(recorder.handled))
+    assert recorder.handled == list(range(len(recorder.handled)))

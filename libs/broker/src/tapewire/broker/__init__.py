@@ -15,6 +15,7 @@ from tapewire.broker.errors import (
     Unroutable,
 )
 from tapewire.broker.link import CONNECTION_ERRORS, Link, Role, unless_closed
+from tapewire.broker.pace import Pace
 from tapewire.broker.pipe import Outgoing
 from tapewire.broker.publisher import Message, Publisher
 from tapewire.broker.rpc import Caller, responder
@@ -36,6 +37,7 @@ __all__ = [
     "NotConnected",
     "OnDelivery",
     "Outgoing",
+    "Pace",
     "Publisher",
     "Role",
     "Settlement",

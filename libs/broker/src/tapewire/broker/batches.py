@@ -13,6 +13,7 @@ from tapewire.broker.consumer import Consumer, Session
 from tapewire.broker.delivery import Delivery, Settlement
 from tapewire.broker.figures import HANDLE_DURATION, REDELIVERED
 from tapewire.broker.link import Link, when_closed
+from tapewire.broker.pace import Pace
 from tapewire.broker.topology import Queue, Thing
 from tapewire.broker.wire import Tap
 
@@ -34,6 +35,7 @@ class BatchConsumer(Consumer):
         handler: returns the settlement of each delivery, in order.
         prefetch: deliveries in flight, and the largest batch.
         also: as for a `Consumer`.
+        pace: when batches are taken; None: as soon as the one before is settled.
     """
 
     def __init__(
@@ -44,28 +46,39 @@ class BatchConsumer(Consumer):
         *,
         prefetch: int,
         also: tuple[Thing, ...] = (),
+        pace: Pace | None = None,
     ) -> None:
         async def one(delivery: Delivery) -> Settlement:
             return (await handler([delivery]))[0]
 
         super().__init__(link, queue, one, prefetch=prefetch, also=also)
         self._batch_handler = handler
+        self._pace = pace
 
     def _new_session(self) -> Session:
-        return _BatchSession(self.name, self._batch_handler, self._prefetch, self._draining)
+        return _BatchSession(
+            *(self.name, self._batch_handler, self._prefetch, self._pace, self._draining)
+        )
 
 
 class _BatchSession:
     """A handler for each batch."""
 
     def __init__(
-        self, queue: str, handler: BatchHandler, largest: int, draining: asyncio.Event
+        self,
+        queue: str,
+        handler: BatchHandler,
+        largest: int,
+        pace: Pace | None,
+        draining: asyncio.Event,
     ) -> None:
         self._queue = queue
         self._handler = handler
         self._largest = largest
+        self._pace = pace
         self._draining = draining
         self._arrived: asyncio.Queue[Delivery | None] = asyncio.Queue()
+        self._held = 0  # deliveries of a batch that waits for more
         self._ended = False
         self.settled = 0
 
@@ -86,6 +99,10 @@ class _BatchSession:
         if delivery.redelivered:
             REDELIVERED.add(1, {"queue": self._queue})
         self._arrived.put_nowait(delivery)
+        if self._pace is not None:
+            if self._held + self._arrived.qsize() >= self._largest:
+                self._pace.hurry()
+            self._pace.look(delivery)
 
     async def _end_on_drain(self) -> None:
         await self._draining.wait()
@@ -94,17 +111,28 @@ class _BatchSession:
     def _end(self) -> None:
         self._ended = True
         self._arrived.put_nowait(None)
+        if self._pace is not None:
+            self._pace.hurry()
 
     async def _next(self) -> list[Delivery]:
         """Return what has arrived, waiting for the first; nothing when this has ended."""
         batch: list[Delivery] = []
-        delivery = await self._arrived.get()
-        while delivery is not None and not self._ended:
+        self._take(batch, await self._arrived.get())
+        if self._pace is not None and len(batch) < self._largest and not self._ended:
+            self._held = len(batch)
+            await self._pace.wait(batch)
+            self._held = 0
+            if not self._arrived.empty():
+                self._take(batch, self._arrived.get_nowait())
+        return [] if self._ended else batch
+
+    def _take(self, batch: list[Delivery], delivery: Delivery | None) -> None:
+        """Add ``delivery``, and what has arrived behind it, as far as there is room."""
+        while delivery is not None:
             batch.append(delivery)
             if len(batch) == self._largest or self._arrived.empty():
-                return batch
+                return
             delivery = self._arrived.get_nowait()
-        return []
 
     async def _settle(self, tap: Tap, batch: list[Delivery]) -> bool:
         """Handle and settle a batch; return whether to go on."""
