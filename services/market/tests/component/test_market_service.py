@@ -2,10 +2,10 @@ import csv
 import json
 from datetime import UTC, datetime
 from decimal import Decimal
+from importlib.util import find_spec
 from pathlib import Path
 
 import httpx
-import vega_datasets
 
 from tapewire.broker import topology
 from tapewire.contracts import MarketData, bundle_key, bundle_shard, new_id
@@ -107,7 +107,7 @@ def _utc(day: str) -> datetime:
 
 
 async def test_real_prices_are_replayed(tape, market):
-    folder = Path(vega_datasets.__file__).parent / "_data"
+    folder = Path(find_spec("vega_datasets").origin).parent / "_data"  # not imported: pandas
     async with market(
         market_feeds=("replay",),
         market_replay_file=folder / "stocks.csv",

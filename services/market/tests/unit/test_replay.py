@@ -1,15 +1,16 @@
 import json
 from datetime import UTC, datetime, timedelta
+from importlib.util import find_spec
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-import vega_datasets
 
 from tapewire.market.feeds.replay import Replay, UnreadablePrices, read_ticks
 
-FOLDER = Path(vega_datasets.__file__).parent / "_data"
+# Not imported: it has pandas, which takes seconds, and each worker collects this module.
+FOLDER = Path(find_spec("vega_datasets").origin).parent / "_data"
 
 
 def write(folder: Path, text: str) -> Path:

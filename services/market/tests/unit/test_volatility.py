@@ -1,12 +1,11 @@
 import math
 from datetime import UTC, datetime, timedelta
+from importlib.util import find_spec
 from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
-import vega_datasets
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -24,7 +23,8 @@ from tapewire.market.volatility import (
 
 T0 = datetime(2025, 3, 3, 14, 30, tzinfo=UTC)
 POLICY = VolatilityPolicy()
-FOLDER = Path(vega_datasets.__file__).parent / "_data"
+# Not imported: it has pandas, which takes seconds, and each worker collects this module.
+FOLDER = Path(find_spec("vega_datasets").origin).parent / "_data"
 
 
 def bar(second: int, close: float) -> Bar:
@@ -45,6 +45,8 @@ def play(returns, policy=POLICY):
 
 
 def test_ewma_agrees_with_pandas_on_real_prices():
+    import pandas as pd
+
     prices = pd.read_csv(FOLDER / "stocks.csv")
     for _, series in prices.groupby("symbol"):
         returns = np.log(series["price"]).diff().dropna()
@@ -121,6 +123,8 @@ def test_alert_is_a_message_for_everyone_who_watches_the_symbol():
 
 
 def test_simulation_is_the_same_for_the_same_seed_and_moves_like_a_market():
+    import pandas as pd
+
     one, two, other = walk("SPY", 7), walk("SPY", 7), walk("SPY", 8)
     first = [next(one) for _ in range(20_000)]
     assert first == [next(two) for _ in range(20_000)]

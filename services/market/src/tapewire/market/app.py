@@ -9,7 +9,7 @@ from tapewire.broker import Link, Publisher, Role, responder, topology
 from tapewire.market.api import routes
 from tapewire.market.bars import Bars
 from tapewire.market.book import Book
-from tapewire.market.feeds import Feed, Producers, Replay, Simulated
+from tapewire.market.feeds import Feed, Producers, Simulated
 from tapewire.market.flush import Flush
 from tapewire.market.intake import Intake, Market
 from tapewire.market.settings import MarketSettings
@@ -77,6 +77,9 @@ def _feed(name: str, settings: MarketSettings, link: Link) -> Feed:
             )
         case _:
             assert settings.market_replay_file is not None  # the settings saw to it
+            # pyarrow: a third of what the service takes to start, and of its memory.
+            from tapewire.market.feeds.replay import Replay
+
             return Replay(
                 settings.market_replay_file,
                 speed=settings.market_replay_speed,

@@ -1,8 +1,7 @@
-"""Feeds: where ticks come from."""
+"""Feeds: where ticks come from. ``replay`` is apart: it is imported by who needs pyarrow."""
 
 from tapewire.market.feeds.feed import Feed
 from tapewire.market.feeds.producers import Producers
-from tapewire.market.feeds.replay import Replay, UnreadablePrices
 from tapewire.market.feeds.simulated import Simulated
 
-__all__ = ["Feed", "Producers", "Replay", "Simulated", "UnreadablePrices"]
+__all__ = ["Feed", "Producers", "Simulated"]
