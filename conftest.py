@@ -33,6 +33,7 @@ import httpx
 import psutil
 import pytest
 from filelock import FileLock
+from hypothesis import HealthCheck, settings
 from xdist.scheduler import LoadFileScheduling
 
 from tapewire.fleet.private_broker import attach
@@ -41,6 +42,10 @@ from tapewire.fleet.rabbitmq import PLUGINS, Installation
 IMAGE = os.environ.get("TAPEWIRE_TEST_RABBITMQ_IMAGE", "rabbitmq:4-management")
 OWNER_LABEL = "org.tapewire.test-run"  # the pid of the pytest that started a container
 START_TIMEOUT_S = 150.0  # two cores, loaded by the rest of the run; an image pull comes before it
+
+# How long an example takes says how busy the machine is: no test should fail for that.
+settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("busy")
 
 
 class Scheduling(LoadFileScheduling):

@@ -5,7 +5,7 @@ from typing import Any
 
 import jwt
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tapewire.auth import (
@@ -158,7 +158,6 @@ async def test_an_over_long_token_is_not_looked_at():
     assert await refusal(signed(padding="x" * MAX_TOKEN_CHARS)) == "malformed"
 
 
-@settings(deadline=None)  # the machine may be busy
 @given(st.text() | st.from_regex(r"[\w-]{0,40}\.[\w-]{0,40}\.[\w-]{0,40}"))
 async def test_whatever_is_no_token_is_refused(text: str):
     with pytest.raises(TokenError):
@@ -172,7 +171,6 @@ json_values = st.recursive(
 )
 
 
-@settings(deadline=None)  # the machine may be busy
 @given(
     st.fixed_dictionaries(
         {},

@@ -57,7 +57,8 @@ async def test_in_any_order_and_however_they_are_cut(make, state):
     loop = asyncio.get_running_loop()
 
     @settings(
-        max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+        max_examples=40,
+        suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
     )
     @given(st.lists(STEP, min_size=1, max_size=14))
     def check(steps):

@@ -84,7 +84,8 @@ async def test_a_snapshot_and_the_events_after_it_are_a_fresh_snapshot(new_playe
             await player.play(steps)
 
     @settings(
-        max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+        max_examples=10,
+        suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
     )
     @given(STEPS)
     def check(steps):

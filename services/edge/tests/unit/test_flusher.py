@@ -3,7 +3,7 @@
 from collections import Counter
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tapewire.contracts.frames import CloseCode, Heartbeat, Unsubscribed
@@ -438,8 +438,7 @@ class Play:
                 assert wire.written[-1] is CloseCode.DRAINING
 
 
-# On a machine that is busy enough any example is slow.
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=100)
 @given(
     st.lists(topics, min_size=PEOPLE, max_size=PEOPLE),
     st.lists(steps, max_size=60),
