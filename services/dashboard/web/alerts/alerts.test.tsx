@@ -1,5 +1,6 @@
 import { cleanup, fireEvent, screen, waitFor, within } from "@testing-library/react";
 import { afterEach, describe, expect, it } from "vitest";
+import { latestTellings } from "@tapewire/client/react";
 import { alert, settle, stage } from "../testing.tsx";
 import { AlertPanel } from "./AlertPanel.tsx";
 import { CriticalAlerts } from "./CriticalAlerts.tsx";
@@ -209,6 +210,16 @@ describe("alerts in words", () => {
       ({ id, level, ack, timestamp: `2026-01-05T14:30:0${second}Z`, message: alert(id) }) as never;
     const items = [item("c-2", "critical", 2), item("e-3", "emergency", 3), item("c-1", "critical", 1), item("x", "emergency", 0, "acknowledged")];
     expect(openAlerts(items).map(({ id }) => id)).toEqual(["e-3", "c-1", "c-2"]);
+  });
+
+  it("shows_of_an_alarms_tellings_the_newest_open_one", () => {
+    const item = (id: string, ack: string | null, fields: object) => ({ id, level: "critical", ack, message: alert(id, fields) }) as never;
+    const first = item("a-1", "open", { episodeId: "e" });
+    const second = item("a-2", "open", { episodeId: "e", repeat: 1 });
+    const third = item("a-3", "acknowledged", { episodeId: "e", repeat: 2 });
+    const other = item("b-1", null, {});
+    expect(latestTellings([third, other, second, first])).toEqual([other, second]);
+    expect(latestTellings([third, { ...(first as object), ack: null } as never])).toEqual([third]);
   });
 
   it("says_what_crossed_what", () => {

@@ -58,12 +58,13 @@ export function alarmOf({ id, message }: Notification): string {
   return message.type === "risk_alert" && message.episodeId ? `${message.episodeId} ${message.alertLevel}` : id;
 }
 
-/** The newest telling of each alarm, in the order given, and everything else. */
+/** The newest telling of each alarm, of the open ones if there are any, in the order given; and everything else. */
 export function latestTellings(items: readonly Notification[]): Notification[] {
   const latest = new Map<string, Notification>();
+  const rank = (item: Notification) => (item.ack === "open" ? 1e6 : 0) + repeatOf(item);
   for (const item of items) {
     const known = latest.get(alarmOf(item));
-    if (!known || repeatOf(item) > repeatOf(known)) latest.set(alarmOf(item), item);
+    if (!known || rank(item) > rank(known)) latest.set(alarmOf(item), item);
   }
   return items.filter((item) => latest.get(alarmOf(item)) === item);
 }

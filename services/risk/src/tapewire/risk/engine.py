@@ -131,7 +131,7 @@ class Engine:
             known = (await work.sessions([(user, session)], now))[user, session]
             after = replace(known, imposed=decide(known), imposed_by=by)
             watched = after.at is not None and not after.closed
-            await work.save([(after, now if watched else None)], now)
+            await work.save([(after, now if watched else due_at(after, self._watch))], now)
         log.info("limits set", extra={"by": by})
         return after
 
