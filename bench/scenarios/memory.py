@@ -11,8 +11,8 @@ from bench.scenarios.scenario import Options, Scenario
 
 CONNECTIONS: Final = 10_000
 GB: Final = 2**30
-# The edge's heartbeat of each connection (30 s) and the clients' own sign of life (12 s) fall into it
-# as often as they do on average: a shorter look finds all of them or none (0.4 % or 2.8 % of a core).
+# The edge's heartbeat of each connection (30 s) and the clients' own sign of life (12 s) fall into
+# it as often as they do on average: a shorter look finds all of them or none (2.8 % or 0.4 %).
 LOOK_S: Final = 60.0
 
 
