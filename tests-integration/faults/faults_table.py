@@ -238,9 +238,8 @@ CLUSTER_FAULTS = (
 
 MEDLEY = (
     ("edge kill -9", "client sockets cut", "users never seen"),
-    ("ingest kill -9", "reconnecting every 50 ms"),
-    ("edge SIGTERM", "client process kill -9"),
-    ("desk SIGTERM", "risk or market kill -9"),
+    ("ingest kill -9", "risk or market kill -9", "reconnecting every 50 ms"),
+    ("edge SIGTERM", "desk SIGTERM", "client process kill -9"),
     ("memory alarm",),
     ("broker kill -9", "client sockets cut"),
 )
