@@ -58,7 +58,7 @@ class Desk:
     async def loses(self) -> None:
         data = SessionMetrics(current_pnl=-1, loss_limit_utilization=120)
         for _ in range(2):
-            stamp = {"id": new_id(), "timestamp": self.now}
+            stamp = {"id": new_id(), "timestamp": self.now - timedelta(days=365)}  # its own time
             await self.engine.hear([SessionStatus(**stamp, **OWNER, data=data)])
 
     async def after(self, seconds: float) -> list[int | None]:

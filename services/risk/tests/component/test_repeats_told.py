@@ -1,6 +1,7 @@
 """Alarms that nobody acknowledged, told again by the real service."""
 
 from tapewire.contracts import AlertAcknowledged
+from tapewire.risk.alerts import NO_INSTRUMENT, make_id
 
 QUICK = {"risk_stop_mode": "off", "risk_repeat_emergency_s": 0.5}
 
@@ -35,12 +36,12 @@ async def test_what_nobody_acknowledges_is_told_again_as_often_as_set_and_no_mor
 
 async def test_what_was_acknowledged_is_told_no_more_however_often_that_is_said(bus, risk, trader):
     other = type(trader)()
-    async with risk(**QUICK, risk_repeat_critical_s=0):
-        await bus.say(*emergency(trader))
-        await bus.until(lambda: len(of(bus, trader)) == 1)
-        ids = [of(bus, trader)[0]["id"]]
+    key = (trader.user, trader.session, "loss_limit", NO_INSTRUMENT)
+    ids = [make_id(*key, 1, "emergency", 1)]
+    async with risk(risk_stop_mode="off", risk_repeat_emergency_s=3):
         word = AlertAcknowledged(**trader.stamp(), alert_ids=ids)
-        await bus.say(word, word, AlertAcknowledged(**other.stamp(), alert_ids=ids))
-        await bus.say(*emergency(other))
-        await bus.until(lambda: len(of(bus, other)) == 3)
+        of_another = AlertAcknowledged(**other.stamp(), alert_ids=ids)
+        await bus.say(*emergency(trader), word, word)
+        await bus.say(*emergency(other), of_another)
+        await bus.until(lambda: len(of(bus, other)) == 2)
     assert [body["id"] for body in of(bus, trader)] == ids

@@ -23,6 +23,7 @@ from tapewire.edge.runtime.tasks import Tasks
 log = logging.getLogger(__name__)
 
 TYPE: Final = "risk_alert"
+MARK: Final = b'"episodeId"'  # producers' own alerts have none: they cost this look and no more
 DEADLINE_S: Final = 30.0  # a broker that restarts is back by then
 WAITING: Final = 10_000  # acknowledged alerts while the broker is away; past it, one repeat each
 IDS: Final = 1000  # the contract's bound of one event
@@ -63,7 +64,7 @@ class Receipts:
 
     def acked(self, parcel: Parcel) -> None:
         """A client of the user acknowledged a message of the user's inbox."""
-        if parcel.type != TYPE or len(self._due) >= WAITING:
+        if parcel.type != TYPE or MARK not in parcel.message.body or len(self._due) >= WAITING:
             return
         self._due.append(parcel)
         if self._telling is None or self._telling.done():
