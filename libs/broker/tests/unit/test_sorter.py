@@ -99,6 +99,36 @@ async def test_answers_come_in_order_and_what_was_given_up_is_let_go():
     assert everything(sorter) == b""
 
 
+async def test_question_that_is_not_answered_by_its_deadline_ends_the_channel():
+    sorter, written = Sorter(), Written()
+    tap = sorter.taps[1] = Tap(written, Channel(1))
+    tap.deadline_s = 0.05
+    answered, late = tap.ask(spec.Basic.Qos()), tap.ask(spec.Basic.Qos())
+    sorter.feed_data(amqp.marshal(spec.Basic.QosOk(), 1))
+    assert await answered is None
+    async with asyncio.timeout(30):
+        with pytest.raises(TimeoutError):
+            await late
+    assert tap.is_closed
+    assert written.closed == [tap.channel]
+
+
+async def test_deadline_is_the_oldest_open_questions_own():
+    sorter = Sorter()
+    tap = sorter.taps[1] = Tap(Written(), Channel(1))
+    tap.deadline_s = 3600
+    tap.ask(spec.Basic.Qos())
+    sorter.feed_data(amqp.marshal(spec.Basic.QosOk(), 1))
+    younger = tap.ask(spec.Basic.Qos())
+    tap._look()  # as when the first one's time has come
+    assert not tap.is_closed
+    assert tap._late is not None  # and looks again at the younger one's
+    sorter.feed_data(amqp.marshal(spec.Basic.QosOk(), 1))
+    await younger
+    tap._look()
+    assert tap._late is None  # nothing is open
+
+
 async def test_refusal_fails_all_that_was_asked_and_reaches_aiormq():
     sorter = Sorter()
     tap = sorter.taps[1] = Tap(Written(), Channel(1))

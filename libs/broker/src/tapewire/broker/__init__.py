@@ -14,6 +14,7 @@ from tapewire.broker.errors import (
     NotConnected,
     Unroutable,
 )
+from tapewire.broker.framing import Question, Stencil, transient
 from tapewire.broker.link import CONNECTION_ERRORS, Link, Role, unless_closed
 from tapewire.broker.pace import Pace
 from tapewire.broker.pipe import Outgoing
@@ -39,8 +40,10 @@ __all__ = [
     "Outgoing",
     "Pace",
     "Publisher",
+    "Question",
     "Role",
     "Settlement",
+    "Stencil",
     "Tap",
     "Unroutable",
     "cancelled",
@@ -48,5 +51,6 @@ __all__ = [
     "full_jitter",
     "responder",
     "topology",
+    "transient",
     "unless_closed",
 ]

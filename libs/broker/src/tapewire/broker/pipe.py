@@ -17,24 +17,32 @@ from typing import Any, Final, NamedTuple
 from aiormq import Channel, spec
 from aiormq.abc import ChannelFrame
 from aiormq.exceptions import ChannelInvalidStateError
-from pamqp import frame as amqp
-from pamqp.body import ContentBody
-from pamqp.header import ContentHeader
 
 from tapewire.broker.cancelling import cancelled
+from tapewire.broker.framing import Stencil, content, method
 
 FRAMES_PER_WRITE: Final = 128  # messages; a write of 100 KB does not keep others waiting for long
 
 SWEEP_AT: Final = 1024  # waiting messages; beyond it those that were given up are let go
 
 
+_PUBLISH, _MANDATORY = (
+    Stencil(spec.Basic.Publish(exchange="to", routing_key="key", mandatory=is_so), "to", "key")
+    for is_so in (False, True)
+)
+
+
 class Outgoing(NamedTuple):
-    """One message as it is written."""
+    """One message as it is written.
+
+    Attributes:
+        properties: pamqp's, or as it marshals them.
+    """
 
     exchange: str
     routing_key: str
     body: bytes
-    properties: spec.Basic.Properties
+    properties: spec.Basic.Properties | bytes
     mandatory: bool = False
 
 
@@ -114,8 +122,9 @@ class Pipe:
             data += frames
             channel.delivery_tag += 1
             channel.confirmations[channel.delivery_tag] = future
-            if message.mandatory and message.properties.message_id is not None:
-                self._expect_return(channel, message.properties.message_id, future)
+            given = message.properties
+            if message.mandatory and not isinstance(given, bytes) and given.message_id is not None:
+                self._expect_return(channel, given.message_id, future)
             futures.append(future)
             self._flying += 1
             future.add_done_callback(self._landed)
@@ -151,21 +160,13 @@ def _reject(channel: Channel, closed: asyncio.Future[Any]) -> None:
 
 def framed(channel: Channel, message: Outgoing) -> bytes:
     """Return the frames of one message."""
-    number, body = channel.number, message.body
-    header = ContentHeader(body_size=len(body), properties=message.properties)
-    size = channel.max_content_size
-    parts = [
-        _method(number, message.exchange, message.routing_key, message.mandatory),
-        amqp.marshal(header, number),
-    ]
-    for at in range(0, len(body), size):
-        parts.append(amqp.marshal(ContentBody(body[at : at + size]), number))
-    return b"".join(parts)
+    number, given = channel.number, message.properties
+    properties = given if isinstance(given, bytes) else given.marshal()
+    return _publish(number, message.exchange, message.routing_key, message.mandatory) + content(
+        number, properties, message.body, channel.max_content_size
+    )
 
 
 @lru_cache(maxsize=4096)
-def _method(number: int, exchange: str, routing_key: str, mandatory: bool) -> bytes:
-    if len(routing_key) > 255:
-        raise ValueError("a routing key has at most 255 bytes")
-    method = spec.Basic.Publish(exchange=exchange, routing_key=routing_key, mandatory=mandatory)
-    return amqp.marshal(method, number)
+def _publish(number: int, exchange: str, routing_key: str, mandatory: bool) -> bytes:
+    return method(number, (_MANDATORY if mandatory else _PUBLISH).fill(exchange, routing_key))

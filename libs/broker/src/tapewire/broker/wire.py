@@ -32,18 +32,28 @@ from pamqp.header import ContentHeader
 from pamqp.heartbeat import Heartbeat
 from yarl import URL
 
+from tapewire.broker.framing import (
+    BODY,
+    HEAD,
+    HEADER,
+    HEARTBEAT,
+    LAST,
+    METHOD,
+    Question,
+    Stencil,
+    method,
+)
 from tapewire.broker.pipe import Outgoing, framed
 
 log = logging.getLogger(__name__)
 
 OnDelivery: TypeAlias = Callable[[DeliveredMessage], object]
 
-_HEAD: Final = struct.Struct(">BHI")  # type, channel, size
-_HEAD_BYTES: Final = _HEAD.size
-_METHOD, _HEADER, _BODY = 1, 2, 3
-_FRAME_TYPES: Final = frozenset({_METHOD, _HEADER, _BODY, 8})
-_END: Final = 0xCE
+_HEAD_BYTES: Final = HEAD.size
+_FRAME_TYPES: Final = frozenset({METHOD, HEADER, BODY, HEARTBEAT})
+_END: Final = LAST[0]
 _DELIVER: Final = struct.pack(">HH", 60, 60)
+_DECLARED: Final = struct.pack(">I", spec.Queue.DeclareOk.index)
 _CHANNEL_CLOSE: Final = struct.pack(">HH", 20, 40)
 _ANSWERS: Final = frozenset(
     struct.pack(">I", method.index)
@@ -56,6 +66,7 @@ _ANSWERS: Final = frozenset(
         spec.Queue.UnbindOk,
     )
 )
+_CONSUME: Final = Stencil(spec.Basic.Consume(queue="queue", consumer_tag="tag"), "queue", "tag")
 _HEARTBEAT: Final = Heartbeat().marshal()
 SIGN_OF_LIFE_S: Final = 1.0  # aiormq gives a connection up on which it reads nothing
 
@@ -75,15 +86,19 @@ class Tap:
 
     Attributes:
         channel: aiormq's, for everything else.
+        deadline_s: a question that has no answer by then ends the channel, and all that wait on it
+            get a `TimeoutError`. None: they wait for as long as the connection is there.
         is_closed: the broker, the connection or we ended it. ``channel`` may not know it yet.
     """
 
     def __init__(self, wire: "Wire", channel: Channel) -> None:
         self.channel = channel
         self.is_closed = channel.is_closed
+        self.deadline_s: float | None = None
         self._wire = wire
         self._number = channel.number
-        self._asked: deque[asyncio.Future[Any]] = deque()
+        self._asked: deque[tuple[asyncio.Future[Any], float]] = deque()  # and since when
+        self._late: asyncio.TimerHandle | None = None
         self._consumers: dict[str, OnDelivery] = {}
         self._content: _Content | None = None
         self._header: ContentHeader | None = None
@@ -97,26 +112,47 @@ class Tap:
         major, minor, *_ = str(connection.server_properties["version"]).split(".")
         return int(major), int(minor)
 
-    def ask(self, question: Frame) -> "asyncio.Future[Any]":
+    def ask(self, question: Question) -> "asyncio.Future[Any]":
         """Send a question that has an answer; the future is done with it.
 
-        Given up (cancelled), its answer is let go when it comes.
+        Only a declaration's says something; the others' is None. Given up (cancelled), an answer is
+        let go when it comes.
 
         Raises:
             ChannelInvalidStateError: the channel is closed. Later refusals are the future's.
         """
         return self.ask_all((question,))[0]
 
-    def ask_all(self, questions: Iterable[Frame]) -> "list[asyncio.Future[Any]]":
+    def ask_all(self, questions: Iterable[Question]) -> "list[asyncio.Future[Any]]":
         """Send questions in one piece; return a future for each answer."""
         if self.is_closed:
             raise ChannelInvalidStateError(f"{self.channel!r} closed")
         loop = asyncio.get_running_loop()
-        pieces = [amqp.marshal(question, self._number) for question in questions]
+        now = loop.time()
+        pieces = [self._framed(question) for question in questions]
         futures: list[asyncio.Future[Any]] = [loop.create_future() for _ in pieces]
-        self._asked.extend(futures)
+        self._asked.extend([(future, now) for future in futures])
+        if self.deadline_s is not None and self._late is None:
+            self._late = loop.call_at(now + self.deadline_s, self._look)
         self._wire.write(b"".join(pieces))
         return futures
+
+    def _framed(self, question: Question) -> bytes:
+        if isinstance(question, bytes):
+            return method(self._number, question)
+        return amqp.marshal(question, self._number)
+
+    def _look(self) -> None:
+        """Give up when the oldest question is too old; else look when it will be."""
+        self._late = None
+        if self.deadline_s is None or not self._asked:
+            return
+        loop = asyncio.get_running_loop()
+        due = self._asked[0][1] + self.deadline_s
+        if loop.time() >= due:
+            self.abandon(TimeoutError())
+        else:
+            self._late = loop.call_at(due, self._look)
 
     def send(self, frames: Iterable[Frame]) -> None:
         """Send what has no answer, in one piece. Nothing happens once the channel is closed."""
@@ -148,12 +184,14 @@ class Tap:
         self._consumers[tag] = on_delivery
         # By its presence aiormq knows that a consumer which the broker cancels was one.
         self.channel.consumers[tag] = _not_here
-        try:
-            await self.ask(
-                spec.Basic.Consume(
-                    queue=queue, consumer_tag=tag, no_ack=no_ack, arguments=arguments or {}
-                )
+        if no_ack or arguments:
+            question: Question = spec.Basic.Consume(
+                queue=queue, consumer_tag=tag, no_ack=no_ack, arguments=arguments or {}
             )
+        else:
+            question = _CONSUME.fill(queue, tag)
+        try:
+            await self.ask(question)
         except BaseException:
             self.forget(tag)
             raise
@@ -181,23 +219,26 @@ class Tap:
         """
         self.is_closed = True
         asked, self._asked = self._asked, deque()
-        for future in asked:
+        if self._late is not None:
+            self._late.cancel()
+            self._late = None
+        for future, _ in asked:
             if not future.done():
                 future.set_exception(error or ChannelInvalidStateError(f"{self.channel!r} closed"))
                 future.exception()  # whoever asked may not wait for it
 
     def take(self, kind: int, payload: bytes) -> bool:
         """Take a frame of this channel; False when it is aiormq's."""
-        if kind == _METHOD:
-            method = payload[:4]
-            if method == _DELIVER:
+        if kind == METHOD:
+            index = payload[:4]
+            if index == _DELIVER:
                 return self._begin(payload)
-            if method in _ANSWERS and (self._asked or self.is_closed):
-                future = self._asked.popleft() if self._asked else None
+            if index in _ANSWERS and (self._asked or self.is_closed):
+                future, _ = self._asked.popleft() if self._asked else (None, 0.0)
                 if future is not None and not future.done():
-                    future.set_result(_method(payload))
+                    future.set_result(_method(payload) if index == _DECLARED else None)
                 return True
-            if method == _CHANNEL_CLOSE:
+            if index == _CHANNEL_CLOSE:
                 self.end(exception_by_code(cast(spec.Channel.Close, _method(payload))))
             return False
         if self._content is None:
@@ -206,7 +247,7 @@ class Tap:
         return True
 
     def _take_content(self, kind: int, payload: bytes) -> None:
-        if kind == _HEADER:
+        if kind == HEADER:
             self._header = header = ContentHeader()
             header.unmarshal(payload)
             self._missing = header.body_size
@@ -243,9 +284,9 @@ class Tap:
 
 
 def _method(payload: bytes) -> Frame:
-    method: Frame = spec.INDEX_MAPPING[int.from_bytes(payload[:4], "big")]()
-    method.unmarshal(payload[4:])
-    return method
+    found: Frame = spec.INDEX_MAPPING[int.from_bytes(payload[:4], "big")]()
+    found.unmarshal(payload[4:])
+    return found
 
 
 async def _not_here(_: DeliveredMessage) -> None:
@@ -277,7 +318,7 @@ class Sorter(asyncio.StreamReader):
         if size >= self._wanted:
             self._wanted = 0
             while size - at >= _HEAD_BYTES:
-                kind, number, length = _HEAD.unpack_from(data, at)
+                kind, number, length = HEAD.unpack_from(data, at)
                 end = at + _HEAD_BYTES + length + 1
                 if kind not in _FRAME_TYPES or (end <= size and data[end - 1] != _END):
                     self._strange, at = True, size

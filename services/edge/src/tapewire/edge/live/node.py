@@ -14,19 +14,20 @@ from zlib import crc32
 
 from aiormq import spec
 from aiormq.exceptions import ChannelInvalidStateError
-from pamqp.base import Frame
 
 from tapewire.broker import (
     CONNECTION_ERRORS,
     BrokerError,
     Link,
     OnDelivery,
+    Question,
     Tap,
     full_jitter,
     topology,
 )
 from tapewire.broker.topology import Binding
 from tapewire.edge.runtime.admin import answers, bind, unbind
+from tapewire.edge.runtime.flag import Flag
 from tapewire.edge.runtime.tasks import Tasks
 
 log = logging.getLogger(__name__)
@@ -41,7 +42,7 @@ class _Wanted:
 
     def __init__(self) -> None:
         self.count = 0
-        self.bound = asyncio.Event()
+        self.bound = Flag()
 
 
 class Node:
@@ -103,7 +104,7 @@ class Node:
 
     async def bind(self, bindings: Iterable[Binding]) -> None:
         """Want ``bindings``, once more each, and return when they stand."""
-        waits: list[asyncio.Event] = []
+        waits: list[Flag] = []
         new: list[Binding] = []
         for binding in bindings:
             wanted = self._wanted.setdefault(binding, _Wanted())
@@ -143,7 +144,7 @@ class Node:
         if times == self._times and (wanted := self._wanted.get(binding)) is not None:
             wanted.bound.set()
 
-    def _ask(self, binding: Binding, question: Frame) -> asyncio.Future[Any] | None:
+    def _ask(self, binding: Binding, question: Question) -> asyncio.Future[Any] | None:
         """Ask on the AMQP channel on which a binding's bind and unbind keep their order."""
         if not self._binders:
             return None

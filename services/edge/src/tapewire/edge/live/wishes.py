@@ -22,6 +22,7 @@ from tapewire.contracts import Preferences, PreferencesChanged, escape
 from tapewire.edge.connection.connection import Connection
 from tapewire.edge.connection.preferences import hides_of
 from tapewire.edge.live.holdings import Holdings
+from tapewire.edge.runtime.flag import Flag
 from tapewire.edge.runtime.tasks import Tasks
 
 log = logging.getLogger(__name__)
@@ -41,7 +42,7 @@ class User:
         self.name = name
         self.preferences = preferences
         self.connections: set[Connection] = set()
-        self.known = asyncio.Event()
+        self.known = Flag()
 
 
 class Wishes:

@@ -124,6 +124,7 @@ class Lane:
                 self._lost(self._tap)
             if self._tap is None:
                 tap = await self._link.tap()
+                tap.deadline_s = DEADLINE_S
                 await self._round_trip(tap)
                 tap.channel.on_consumer_cancel_callbacks.add(self._cancelled)
                 self._tap = tap
@@ -137,15 +138,11 @@ class Lane:
 
     async def _answered(self, tap: Tap, answer: Awaitable[object]) -> None:
         """Wait for an answer; give a channel up on which there was none in time."""
-        loop = asyncio.get_running_loop()
-        late = loop.call_later(DEADLINE_S, tap.abandon, TimeoutError())
         try:
             await answer
         except TimeoutError:
             self._lost(tap)
             raise
-        finally:
-            late.cancel()
 
     def _closed(self, tap: Tap, _: object) -> None:
         self._lost(tap)

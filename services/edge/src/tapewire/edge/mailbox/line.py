@@ -9,6 +9,7 @@ from tapewire.edge.connection.connection import Connection
 from tapewire.edge.connection.effects import Kind, Member, Parcel
 from tapewire.edge.mailbox.lane import Lane
 from tapewire.edge.mailbox.tray import Tray
+from tapewire.edge.runtime.flag import Flag
 
 _numbers: Final = count(1)
 
@@ -56,13 +57,13 @@ class Line:
         self.epoch = next(_numbers)
         self.tray = Tray(queue.name, kind, _interested)
         self.claims: set[Connection] = set()
-        self.ready = asyncio.Event()
-        self.tried = asyncio.Event()
-        self.in_reach = asyncio.Event()
+        self.ready = Flag()
+        self.tried = Flag()
+        self.in_reach = Flag()
         self.expected = 0
         self.asked = False
-        self.answered = asyncio.Event()
-        self.released = asyncio.Event()
+        self.answered = Flag()
+        self.released = Flag()
         self.lock = asyncio.Lock()
         self.waiting = 0
         self.was_absent = False

@@ -24,10 +24,9 @@ import logging
 from collections.abc import Callable, Iterable
 from typing import Any, Final, NamedTuple
 
-from aiormq import spec
 from aiormq.abc import DeliveredMessage
 
-from tapewire.broker import CONNECTION_ERRORS, BrokerError, Link, Outgoing, Tap
+from tapewire.broker import CONNECTION_ERRORS, BrokerError, Link, Outgoing, Tap, transient
 from tapewire.broker.topology import RELAY, Binding
 from tapewire.edge.connection.effects import Parcel
 from tapewire.edge.runtime.tasks import Tasks
@@ -107,6 +106,15 @@ def _count_of(headers: dict[str, Any]) -> tuple[str, int]:
     return f"{headers['node']}.{epoch}", int(number or 0)
 
 
+class _Said(NamedTuple):
+    """A relay that waits for the end of the loop's turn."""
+
+    routing_key: str
+    body: bytes
+    type: str
+    headers: dict[str, str | bool]
+
+
 class Relays:
     """Publishes this edge's relays.
 
@@ -119,7 +127,7 @@ class Relays:
         self._link = link
         self._node = node
         self._tasks = tasks
-        self._due: list[Outgoing] = []
+        self._due: list[_Said] = []
         self._tap: Tap | None = None
         self._flushing: asyncio.Task[None] | None = None
         self._was_open = False
@@ -133,9 +141,9 @@ class Relays:
     def opened(self, user: str, trays: Iterable[str], client: str | None) -> None:
         """Say that trays were opened here, and by which named client."""
         if self._due and (last := self._due[-1]).routing_key == f"{user}.opened":
-            headers: Any = last.properties.headers
+            headers = last.headers
             if headers["client"] == (client or ""):  # a user's two trays are opened at once
-                headers["trays"] = ",".join((headers["trays"], *trays))
+                headers["trays"] = ",".join((str(headers["trays"]), *trays))
                 return
         self._put(user, "opened", trays, client=client or "")
 
@@ -201,13 +209,12 @@ class Relays:
         trays: Iterable[str],
         body: bytes = b"",
         type_: str = "relay",
-        **headers: Any,
+        **headers: str | bool,
     ) -> None:
         if len(self._due) >= WAITING:
             return
         headers |= {"node": self._node, "queue": self.queue(), "trays": ",".join(trays)}
-        properties = spec.Basic.Properties(delivery_mode=1, message_type=type_, headers=headers)
-        self._due.append(Outgoing(RELAY, f"{user}.{word}", body, properties))
+        self._due.append(_Said(f"{user}.{word}", body, type_, headers))
         if self._flushing is None or self._flushing.done():
             self._flushing = self._tasks.spawn(self._flush(), "relays")
 
@@ -218,7 +225,10 @@ class Relays:
                 self._tap = await self._link.tap(timeout_s=5.0)
                 self._was_open = True
             due, self._due = self._due, []
-            self._tap.publish(due)
+            self._tap.publish(
+                Outgoing(RELAY, one.routing_key, one.body, transient(one.type, one.headers))
+                for one in due
+            )
         except (*CONNECTION_ERRORS, BrokerError) as error:
             log.info("%d relays dropped: %s", len(self._due), error)
             self._due.clear()

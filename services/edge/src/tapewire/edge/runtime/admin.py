@@ -13,12 +13,17 @@ from typing import Any, Final, NamedTuple
 
 from aiormq import spec
 from aiormq.exceptions import AMQPError, ChannelNotFoundEntity
-from pamqp.base import Frame
 
-from tapewire.broker import BrokerError, Link, Tap
+from tapewire.broker import BrokerError, Link, Question, Stencil, Tap
 from tapewire.broker.topology import Binding, Queue
 
 DEADLINE_S: Final = 4.0  # for one loan: a declaration takes milliseconds, an election a second
+
+_LOOK: Final = Stencil(spec.Queue.Declare(queue="queue", passive=True), "queue")
+_BIND: Final = Stencil(
+    spec.Queue.Bind(queue="queue", exchange="exchange", routing_key="key"),
+    *("queue", "exchange", "key"),
+)
 
 
 class OutOfReach(BrokerError):
@@ -66,6 +71,7 @@ class Admin:
                 tap = self._idle.pop()
             if tap is None or tap.is_closed:
                 tap = await self._link.tap()
+                tap.deadline_s = self._deadline_s
             is_sound = False
             try:
                 yield tap
@@ -87,13 +93,13 @@ class Admin:
             TimeoutError: there was no answer by the deadline; the channel is closed.
         """
         try:
-            told = await self._ask(spec.Queue.Declare(queue=queue.name, passive=True))
+            told = await self._ask(_LOOK.fill(queue.name))
         except ChannelNotFoundEntity as error:
             raise_out_of_reach(error)
             return None
         return Found(told.message_count or 0, told.consumer_count or 0)
 
-    async def _ask(self, question: Frame) -> Any:
+    async def _ask(self, question: Question) -> Any:
         """Return the answer to one question: a loan without what a longer one takes.
 
         Each user who comes back is looked up twice, and a context with a timeout was a third of it.
@@ -101,23 +107,17 @@ class Admin:
         async with self._free:
             while self._idle:
                 tap = self._idle.pop()
-                if not tap.is_closed:
-                    return await self._answer(tap, question)
+                if tap.is_closed:
+                    continue
+                try:
+                    answer = await tap.ask(question)
+                except asyncio.CancelledError:
+                    tap.abandon()
+                    raise
+                self._idle.append(tap)
+                return answer
         async with self.tap() as tap:
             return await tap.ask(question)
-
-    async def _answer(self, tap: Tap, question: Frame) -> Any:
-        loop = asyncio.get_running_loop()
-        late = loop.call_later(self._deadline_s, tap.abandon, TimeoutError())
-        try:
-            answer = await tap.ask(question)
-        except asyncio.CancelledError:
-            tap.abandon()
-            raise
-        finally:
-            late.cancel()
-        self._idle.append(tap)
-        return answer
 
     async def open(self, queue: Queue) -> Found:
         """Return what is in ``queue``; declare and bind it when it is absent."""
@@ -147,7 +147,7 @@ class Admin:
             await answers(tap, [unbind(queue, binding) for binding in bindings])
 
 
-async def answers(tap: Tap, questions: list[Frame]) -> list[Any]:
+async def answers(tap: Tap, questions: list[Question]) -> list[Any]:
     """Return the answers to questions that are asked in one piece.
 
     Raises:
@@ -156,12 +156,12 @@ async def answers(tap: Tap, questions: list[Frame]) -> list[Any]:
     return [await answer for answer in tap.ask_all(questions)]
 
 
-def bind(queue: str, to: Binding) -> spec.Queue.Bind:
+def bind(queue: str, to: Binding) -> Question:
     """Return the question that binds ``queue``."""
-    return spec.Queue.Bind(queue=queue, exchange=to.source, routing_key=to.routing_key)
+    return _BIND.fill(queue, to.source, to.routing_key)
 
 
-def unbind(queue: str, of: Binding) -> spec.Queue.Unbind:
+def unbind(queue: str, of: Binding) -> Question:
     """Return the question that unbinds ``queue``."""
     return spec.Queue.Unbind(queue=queue, exchange=of.source, routing_key=of.routing_key)
 
