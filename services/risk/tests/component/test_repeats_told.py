@@ -15,6 +15,11 @@ def of(bus, trader):
     return [body for body in bus.bodies("emergency") if body["userId"] == trader.user]
 
 
+async def shown(http, headers):
+    (alert,) = (await http.get("/v1/alerts", headers=headers)).json()
+    return alert["acknowledged"], alert["repeats"]
+
+
 async def test_what_nobody_acknowledges_is_told_again_as_often_as_set_and_no_more(
     bus, risk, trader
 ):
@@ -34,14 +39,18 @@ async def test_what_nobody_acknowledges_is_told_again_as_often_as_set_and_no_mor
     assert second["message"] == f"Not acknowledged: {first['message']}"
 
 
-async def test_what_was_acknowledged_is_told_no_more_however_often_that_is_said(bus, risk, trader):
+async def test_what_was_acknowledged_is_told_no_more_however_often_that_is_said(
+    bus, risk, trader, token
+):
     other = type(trader)()
     key = (trader.user, trader.session, "loss_limit", NO_INSTRUMENT)
     ids = [make_id(*key, 1, "emergency", 1)]
-    async with risk(risk_stop_mode="off", risk_repeat_emergency_s=3):
+    async with risk(risk_stop_mode="off", risk_repeat_emergency_s=3) as http:
         word = AlertAcknowledged(**trader.stamp(), alert_ids=ids)
         of_another = AlertAcknowledged(**other.stamp(), alert_ids=ids)
         await bus.say(*emergency(trader), word, word)
         await bus.say(*emergency(other), of_another)
         await bus.until(lambda: len(of(bus, other)) == 2)
+        alerts = [await shown(http, token(t.user, "session:read")) for t in (trader, other)]
+    assert alerts == [(True, 0), (False, 1)]
     assert [body["id"] for body in of(bus, trader)] == ids

@@ -57,6 +57,10 @@ class AlertView(Model):
     episode: int
     since: Timestamp | None
     current_value: float | None
+    acknowledged: bool | None = Field(
+        description="Whether somebody acknowledged it; null: it asks for no acknowledgement."
+    )
+    repeats: int = Field(description="How often it was told again for want of that.")
 
 
 class StopRequest(Model):
@@ -138,6 +142,8 @@ def routes(store: Store, engine: Engine, stopping: Stopping, watch: Watch) -> AP
                 episode=episode.number,
                 since=episode.since,
                 current_value=episode.value,
+                acknowledged=episode.told.acked if episode.told else None,
+                repeats=episode.told.repeats if episode.told else 0,
             )
             for user, session, rule, episode in found
             if rule in RULES
