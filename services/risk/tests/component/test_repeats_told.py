@@ -45,7 +45,7 @@ async def test_what_was_acknowledged_is_told_no_more_however_often_that_is_said(
     other = type(trader)()
     key = (trader.user, trader.session, "loss_limit", NO_INSTRUMENT)
     ids = [make_id(*key, 1, "emergency", 1)]
-    async with risk(risk_stop_mode="off", risk_repeat_emergency_s=3) as http:
+    async with risk(risk_stop_mode="off", risk_repeat_emergency_s=3, risk_repeat_most=1) as http:
         word = AlertAcknowledged(**trader.stamp(), alert_ids=ids)
         of_another = AlertAcknowledged(**other.stamp(), alert_ids=ids)
         await bus.say(*emergency(trader), word, word)
