@@ -145,12 +145,11 @@ class Mailboxes:
             return nothing
         self._wishes.arrived(connection)
         wishes_by = asyncio.get_running_loop().time() + WAIT_S
+        tray = self._tray(connection)
         if is_known:  # looked up while the inbox is
-            self._lines.want(
-                connection, self._tray(connection), Kind.RECENT, shared=connection.client_id is None
-            )
+            self._lines.want(connection, tray, Kind.RECENT, shared=connection.client_id is None)
         inbox = await self._claim_inbox(connection, seat)
-        recent = await self._claim_recent(connection, seat) if is_known else None
+        recent = await self._claim_recent(connection, seat, tray) if is_known else None
         await self._wishes.known(connection, by=wishes_by)
         if connection.closed:
             return nothing
@@ -292,10 +291,11 @@ class Mailboxes:
         queue = topology.recent(connection.user, connection.client_id)
         return replace(queue, bindings=tuple(self._holdings.for_tray(connection)))
 
-    async def _claim_recent(self, connection: Connection, seat: Seat) -> Line | None:
+    async def _claim_recent(
+        self, connection: Connection, seat: Seat, queue: Queue
+    ) -> Line | None:
         """Claim the recent tray, unless it is out of reach."""
         client = connection.client_id
-        queue = self._tray(connection)
         line = await self._lines.claim(connection, queue, Kind.RECENT, shared=client is None)
         if not line.in_reach.is_set() and not connection.closed:
             seat.overdue = line
