@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from tapewire.service import ServiceSettings
 from tapewire.service.database import engine_from
-from tapewire.service.sqlite import SHORT
+from tapewire.service.sqlite import READ_ONLY, SHORT
 
 
 @pytest.fixture
@@ -56,6 +56,16 @@ async def test_every_other_transaction_leaves_the_loop_free(engine: AsyncEngine)
         async with connection.begin():
             await connection.execute(text("INSERT INTO t VALUES (2)"))
     assert seen == [("BEGIN", False), ("INSERT", False), ("COMMIT", False)]
+
+
+async def test_a_short_look_needs_no_thread_and_waits_for_no_writer(engine: AsyncEngine):
+    async with engine.begin() as writer:
+        await writer.execute(text("INSERT INTO t VALUES (1)"))
+        looks = engine.execution_options(**{READ_ONLY: True, SHORT: True})
+        async with looks.connect() as connection:
+            seen = await traced(connection)
+            assert await connection.scalar(text("SELECT count(*) FROM t")) == 0
+    assert seen == [("BEGIN", True), ("SELECT", True), ("ROLLBACK", True)]
 
 
 async def test_a_short_transaction_waits_for_another_writer_while_the_loop_goes_on(

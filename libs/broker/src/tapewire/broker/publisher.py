@@ -156,7 +156,9 @@ class Publisher:
             raise _failed(exchange, routing_key, error) from error
         CONFIRM_DURATION.record(monotonic() - began, {"exchange": exchange})
 
-    async def publish_all(self, messages: Sequence[Message]) -> list[NotConfirmed | None]:
+    async def publish_all(
+        self, messages: Sequence[Message], *, deadline_s: float | None = None
+    ) -> list[NotConfirmed | None]:
         """Publish messages in their order; return, for each, why it is not confirmed, or None.
 
         Cheaper than as many calls of ``publish``. The deadline is one of progress: it counts anew
@@ -174,23 +176,28 @@ class Publisher:
             ]
             if flying:
                 part = messages[at - BATCH : at]
-                outcomes += await self._confirmed(part, flying)
+                outcomes += await self._confirmed(part, flying, deadline_s)
                 if any(outcomes):
                     for future in written:
                         future.cancel()
             flying = written
             if any(outcomes):
                 break
-        outcomes += await self._confirmed(messages[len(outcomes) :], flying)
+        outcomes += await self._confirmed(messages[len(outcomes) :], flying, deadline_s)
         return outcomes + [NotConfirmed(GIVEN_UP)] * (len(messages) - len(outcomes))
 
     async def _confirmed(
-        self, messages: Sequence[Message], futures: Sequence[asyncio.Future[Any]]
+        self,
+        messages: Sequence[Message],
+        futures: Sequence[asyncio.Future[Any]],
+        deadline_s: float | None,
     ) -> list[NotConfirmed | None]:
         if not futures:
             return []
         began = monotonic()
-        _, late = await asyncio.wait(futures, timeout=self.deadline_s)
+        _, late = await asyncio.wait(
+            futures, timeout=self.deadline_s if deadline_s is None else deadline_s
+        )
         for future in late:
             future.cancel()
         outcomes: list[NotConfirmed | None] = []

@@ -24,7 +24,8 @@ SHORT: Final = "tapewire_short"
 
 On SQLite such a statement takes some 10 µs, and handing it to the connection's thread and back
 ten times that, four times a statement. So only what waits, for the disk (COMMIT) or for another's
-lock (BEGIN), goes through the thread; the rest runs at once, in the event loop's."""
+lock (BEGIN of a transaction that writes), goes through the thread; the rest runs at once, in the
+event loop's."""
 
 _CHUNK: Final = 64  # rows of a streamed result at a time: aiosqlite's own default
 
@@ -113,12 +114,13 @@ def _set_up(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
 
 def _begin(connection: Connection) -> None:
     options = connection.get_execution_options()
+    short = bool(options.get(SHORT))
     driver: Any = connection.connection.driver_connection
     driver.at_once = False
     if options.get(READ_ONLY):
+        driver.at_once = short  # a reader waits for nobody's lock
         connection.exec_driver_sql("BEGIN")
         return
-    short = bool(options.get(SHORT))
     if not (short and driver.began()):
         connection.exec_driver_sql("BEGIN IMMEDIATE")
     driver.at_once = short

@@ -10,7 +10,7 @@ from tapewire.broker import (
     CONNECTION_ERRORS,
     BrokerError,
     Link,
-    NotConfirmed,
+    Message,
     Publisher,
     declare,
     topology,
@@ -94,29 +94,30 @@ class Flush(Background):
         ]
         lines += [(alert.symbol, _line(alert)) for alert in self._market.take_alerts()]
         bundles = bundles_of(lines)
-        outcomes = await asyncio.gather(
-            *(self._publish(bundle) for bundle in bundles), return_exceptions=True
+        outcomes = await self._publisher.publish_all(
+            [_message(bundle) for bundle in bundles], deadline_s=CONFIRM_DEADLINE_S
         )
-        for bundle, outcome in zip(bundles, outcomes, strict=True):
-            if isinstance(outcome, NotConfirmed):
+        for bundle, fault in zip(bundles, outcomes, strict=True):
+            if fault is None:
+                metrics.counter(metrics.BUNDLES).add(1)
+                metrics.counter(metrics.BUNDLE_LINES).add(len(bundle.symbols))
+            else:
                 self._market.book.put_back(list(bundle.symbols))
-        for outcome in outcomes:
-            if isinstance(outcome, BaseException):
-                raise outcome
+        for fault in outcomes:
+            if fault is not None:
+                raise fault
 
-    async def _publish(self, bundle: Bundle) -> None:
-        await self._publisher.publish(
-            topology.MARKET,
-            bundle.routing_key,
-            bundle.body,
-            type="bundle",
-            message_id=new_id(),
-            headers={SYMBOLS_HEADER: ",".join(bundle.symbols)},
-            persistent=False,
-            deadline_s=CONFIRM_DEADLINE_S,
-        )
-        metrics.counter(metrics.BUNDLES).add(1)
-        metrics.counter(metrics.BUNDLE_LINES).add(len(bundle.symbols))
+
+def _message(bundle: Bundle) -> Message:
+    return Message(
+        topology.MARKET,
+        bundle.routing_key,
+        bundle.body,
+        type="bundle",
+        message_id=new_id(),
+        headers={SYMBOLS_HEADER: ",".join(bundle.symbols)},
+        persistent=False,
+    )
 
 
 def _line(alert: VolatilityAlert) -> bytes:

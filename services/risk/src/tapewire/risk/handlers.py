@@ -34,7 +34,7 @@ from tapewire.service.database import DATABASE_ERRORS
 log = logging.getLogger(__name__)
 
 PREFETCH: Final = 128  # one commit for as many events under load; what comes again after a crash
-PACE_S: Final = 0.1  # between commits without an alarm: 2 ms of CPU and a flush each
+PACE_S: Final = 0.2  # between commits without an alarm: 2 ms of CPU and a flush each
 TRIES: Final = 5  # of an event that meets a fault of ours; it must not hold up its shard for ever
 
 HEARD: Final = (

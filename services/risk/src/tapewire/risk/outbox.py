@@ -77,9 +77,11 @@ class Outbox(Background):
             self._waiting.clear()
             try:
                 if await self._turn.mine():
-                    self._backlog.found(*await self._store.backlog())
+                    count, oldest = await self._store.backlog()
+                    self._backlog.found(count, oldest)
                     await self._declare()
-                    await self._begin_lanes()
+                    if count:
+                        await self._begin_lanes()
                 else:
                     self._backlog.found(0, None)  # whose turn it is tells
                     await self._leave_lanes()

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, RowMapping, Table, func, select, text
+from sqlalchemy import ColumnElement, RowMapping, Table, bindparam, func, select, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from tapewire.risk.episode import OPEN, Episode
@@ -20,6 +20,26 @@ from tapewire.service.sqlite import READ_ONLY, SHORT
 
 STUCK_MS: Final = 20_000  # then PostgreSQL takes its locks from a process that does not move
 
+# Asked time and again while nothing happens: built once, since building costs more than asking.
+_DUE: Final = (
+    select(SESSIONS.c.user_id, SESSIONS.c.session_id)
+    .where(SESSIONS.c.due_at <= bindparam("now"))
+    .order_by(SESSIONS.c.due_at)
+    .limit(bindparam("limit"))
+)
+_DISPATCHED: Final = select(STOPS.c.id, STOPS.c.deadline_at).where(
+    STOPS.c.state == StopState.DISPATCHED, STOPS.c.deadline_at.is_not(None)
+)
+_UNSENT: Final = (
+    select(OUTBOX)
+    .where(OUTBOX.c.sent_at.is_(None), OUTBOX.c.lane.not_in(bindparam("but", expanding=True)))
+    .order_by(OUTBOX.c.seq)
+    .limit(bindparam("limit"))
+)
+_BACKLOG: Final = select(func.count(), func.min(OUTBOX.c.created_at)).where(
+    OUTBOX.c.sent_at.is_(None)
+)
+
 
 class Store:
     """Where risk keeps its state.
@@ -32,6 +52,7 @@ class Store:
         self.engine = engine
         self._short = engine.execution_options(**{SHORT: True})
         self._reads = engine.execution_options(**{READ_ONLY: True})
+        self._looks = engine.execution_options(**{READ_ONLY: True, SHORT: True})
         self._turn = asyncio.Lock() if engine.dialect.name == "sqlite" else None
 
     @asynccontextmanager
@@ -53,41 +74,24 @@ class Store:
 
     async def due(self, now: datetime, *, limit: int) -> list[tuple[str, str]]:
         """Return (user, session) whose clock must be looked at, the longest waiting first."""
-        statement = (
-            select(SESSIONS.c.user_id, SESSIONS.c.session_id)
-            .where(SESSIONS.c.due_at <= now)
-            .order_by(SESSIONS.c.due_at)
-            .limit(limit)
-        )
-        return [(user, session) for user, session in await self._rows(statement)]
+        rows = await self._look(_DUE, now=now, limit=limit)
+        return [(user, session) for user, session in rows]
 
     async def dispatched_stops(self) -> dict[str, datetime]:
         """Return the stops that no executor has answered yet, with their deadlines."""
-        statement = select(STOPS.c.id, STOPS.c.deadline_at).where(
-            STOPS.c.state == StopState.DISPATCHED, STOPS.c.deadline_at.is_not(None)
-        )
-        return {stop: deadline_at for stop, deadline_at in await self._rows(statement)}
+        return {stop: deadline_at for stop, deadline_at in await self._look(_DISPATCHED)}
 
     async def unsent(self, *, but: Collection[str], limit: int) -> list[tuple[int, Outgoing]]:
         """Return (sequence number, message) of what waits in lanes ``but`` these, oldest first."""
-        statement = (
-            select(OUTBOX)
-            .where(OUTBOX.c.sent_at.is_(None), OUTBOX.c.lane.not_in(but))
-            .order_by(OUTBOX.c.seq)
-            .limit(limit)
-        )
         found: list[tuple[int, Outgoing]] = []
-        for row in await self._mappings(statement):
+        for row in await self._mappings(_UNSENT, but=list(but), limit=limit):
             fields = {k: v for k, v in row.items() if k not in {"seq", "created_at", "sent_at"}}
             found.append((row["seq"], Outgoing(**fields)))
         return found
 
     async def backlog(self) -> tuple[int, datetime | None]:
         """Return how many messages wait in the outbox, and since when the oldest does."""
-        statement = select(func.count(), func.min(OUTBOX.c.created_at)).where(
-            OUTBOX.c.sent_at.is_(None)
-        )
-        count, oldest = (await self._rows(statement))[0]
+        count, oldest = (await self._rows(_BACKLOG))[0]
         return count, oldest
 
     async def sessions(
@@ -126,13 +130,18 @@ class Store:
         statement = select(STOPS).where(*where).order_by(STOPS.c.requested_at.desc()).limit(200)
         return [stop_of(row) for row in await self._mappings(statement)]
 
+    async def _look(self, statement: Any, **values: Any) -> Sequence[Any]:
+        """Return some rows that an index finds."""
+        async with self._looks.connect() as connection:
+            return (await connection.execute(statement, values)).all()
+
     async def _rows(self, statement: Any) -> Sequence[Any]:
         async with self._reads.connect() as connection:
             return (await connection.execute(statement)).all()
 
-    async def _mappings(self, statement: Any) -> Sequence[RowMapping]:
+    async def _mappings(self, statement: Any, **values: Any) -> Sequence[RowMapping]:
         async with self._reads.connect() as connection:
-            return (await connection.execute(statement)).mappings().all()
+            return (await connection.execute(statement, values)).mappings().all()
 
 
 def _owned(
