@@ -36,8 +36,9 @@ from filelock import FileLock
 from hypothesis import HealthCheck, settings
 from xdist.scheduler import LoadFileScheduling
 
+from tapewire.fleet.installation import Installation
 from tapewire.fleet.private_broker import attach
-from tapewire.fleet.rabbitmq import PLUGINS, Installation
+from tapewire.fleet.rabbitmq import PLUGINS
 
 IMAGE = os.environ.get("TAPEWIRE_TEST_RABBITMQ_IMAGE", "rabbitmq:4-management")
 OWNER_LABEL = "org.tapewire.test-run"  # the pid of the pytest that started a container

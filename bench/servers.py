@@ -16,7 +16,8 @@ from typing import Final
 import httpx
 
 from bench.machine import CLIENT_CORE, SERVER_CORE, pinned
-from tapewire.fleet.rabbitmq import BrokerFailed, Node, RunningNode
+from tapewire.fleet.rabbitmq import BrokerFailed, Node
+from tapewire.fleet.running_node import RunningNode
 
 SECRET: Final = "a secret for benchmarks only, long enough"
 START_S: Final = 60.0

@@ -20,7 +20,7 @@ from bench.peers import tapewire
 from bench.scenarios.scenario import Options, Scenario
 from bench.servers import running_broker, vhost
 from bench.websocket import Script
-from tapewire.fleet.rabbitmq import RunningNode
+from tapewire.fleet.running_node import RunningNode
 
 USERS: Final = 5000
 DEADLINE_S: Final = 120.0

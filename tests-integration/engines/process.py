@@ -12,9 +12,9 @@ import psutil
 
 from engines.fleet import EDGES, SETTINGS, EngineAbsent, Fleet
 from tapewire.fleet import launch, record
+from tapewire.fleet.installation import Installation
 from tapewire.fleet.keyring import Keyring
 from tapewire.fleet.options import Options
-from tapewire.fleet.rabbitmq import Installation
 
 STOP_TIMEOUT_S = 60.0  # longer than a drain
 

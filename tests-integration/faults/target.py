@@ -15,7 +15,8 @@ from aiormq.exceptions import AMQPError, ChannelNotFoundEntity
 from engines import Fleet
 
 from tapewire.fleet.cable import Cable
-from tapewire.fleet.rabbitmq import Account, Installation, Node
+from tapewire.fleet.installation import Installation
+from tapewire.fleet.rabbitmq import Account, Node
 
 TOOLS = Path(__file__).parents[1]
 LEAVES_WITHIN_S = 40.0  # longer than a drain

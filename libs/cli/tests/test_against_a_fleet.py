@@ -12,7 +12,7 @@ import pika
 import psutil
 import pytest
 
-from tapewire.fleet.rabbitmq import Installation
+from tapewire.fleet.installation import Installation
 
 pytestmark = [
     pytest.mark.timeout(240),

@@ -14,11 +14,11 @@ import psutil
 import pytest
 
 from tapewire.fleet import launch, processes
+from tapewire.fleet.installation import Installation
 from tapewire.fleet.journal import Kind
 from tapewire.fleet.lock import is_held
 from tapewire.fleet.options import Options
 from tapewire.fleet.processes import recorded
-from tapewire.fleet.rabbitmq import Installation
 from tapewire.fleet.record import Fleet, NoFleet
 
 pytestmark = pytest.mark.skipif(

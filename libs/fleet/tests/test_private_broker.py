@@ -4,7 +4,9 @@ import aio_pika
 import psutil
 import pytest
 
-from tapewire.fleet.rabbitmq import Installation, Node, RunningNode
+from tapewire.fleet.installation import Installation
+from tapewire.fleet.rabbitmq import Node
+from tapewire.fleet.running_node import RunningNode
 
 
 async def test_a_test_gets_an_empty_vhost_with_quorum_queues_and_consistent_hash(any_broker_url):

@@ -15,9 +15,9 @@ import typer
 from tapewire.cli.console import out, print_json
 from tapewire.cli.options import Json, RunDir, directory
 from tapewire.fleet import engines
+from tapewire.fleet.installation import Installation
 from tapewire.fleet.lock import is_held
 from tapewire.fleet.ports import DEFAULT_PORTS, is_free
-from tapewire.fleet.rabbitmq import Installation
 from tapewire.fleet.record import Fleet, NoFleet, project_root
 
 PYTHONS = ((3, 11), (3, 14))  # from, and below

@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tapewire.fleet.rabbitmq import Installation
+from tapewire.fleet.installation import Installation
 from tapewire.fleet.record import Engine, project_root
 
 DOCKER_TIMEOUT_S = 10.0

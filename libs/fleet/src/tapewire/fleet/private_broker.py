@@ -19,7 +19,9 @@ from typing import Any
 
 import psutil
 
-from tapewire.fleet.rabbitmq import Account, BrokerFailed, Installation, Node, RunningNode
+from tapewire.fleet.installation import Installation
+from tapewire.fleet.rabbitmq import Account, BrokerFailed, Node
+from tapewire.fleet.running_node import RunningNode
 
 ANNOUNCEMENT = "broker.json"
 WATCH_INTERVAL_S = 0.5

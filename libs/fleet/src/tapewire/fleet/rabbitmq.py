@@ -15,21 +15,18 @@ Works with RabbitMQ 3.10 (Debian 12) to 4.x, as root and as a normal user.
 from __future__ import annotations
 
 import base64
-import contextlib
 import json
 import os
 import secrets
-import shutil
-import signal
 import socket
 import subprocess
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from tapewire.fleet.installation import Installation
 from tapewire.fleet.ports import LOOPBACK, take
 
 NODE_NAME = f"tapewire@{LOOPBACK}"  # a long name of an address: needs no resolver
@@ -38,54 +35,11 @@ PLUGINS = (
     "rabbitmq_management",  # AMQP cannot list queues: `tapewire inbox ls`
 )
 
-START_TIMEOUT_S = 120.0  # 4 s on two idle cores; a loaded machine has taken over a minute
-STOP_TIMEOUT_S = 20.0  # a clean stop takes 2 s; past this its data is closed by force
 CALL_TIMEOUT_S = 15.0
-
-# Debian's /usr/sbin/rabbitmq-server changes to the user rabbitmq and to the system's own data
-# directory; the script that it wraps does neither.
-SERVER_SCRIPTS = (
-    "/usr/lib/rabbitmq/bin/rabbitmq-server",
-    "/opt/rabbitmq/sbin/rabbitmq-server",
-    "/opt/homebrew/opt/rabbitmq/sbin/rabbitmq-server",
-    "/usr/local/opt/rabbitmq/sbin/rabbitmq-server",
-)
 
 
 class BrokerFailed(RuntimeError):
     """The node did not start, or refused what it was asked; the message ends with its log."""
-
-
-@dataclass(frozen=True)
-class Installation:
-    """Where RabbitMQ is: the server script and Erlang's `erl_call`."""
-
-    server: Path
-    erl_call: Path
-
-    @classmethod
-    def find(cls, path: str | None = None) -> Installation | None:
-        """The installation on this machine, or None; `path` is searched as `$PATH` is."""
-        on_path = shutil.which("rabbitmq-server", path=path)
-        candidates = [Path(script) for script in SERVER_SCRIPTS]
-        if on_path and not on_path.startswith(("/usr/sbin/", "/sbin/", "/usr/bin/")):
-            candidates.insert(0, Path(on_path).resolve())
-        server = next((script for script in candidates if os.access(script, os.X_OK)), None)
-        erl_call = _find_erl_call(path)
-        return cls(server, erl_call) if server and erl_call else None
-
-
-def _find_erl_call(path: str | None) -> Path | None:
-    on_path = shutil.which("erl_call", path=path)
-    if on_path:
-        return Path(on_path)
-    erl = shutil.which("erl", path=path)
-    if erl is None:
-        return None
-    root = Path(erl).resolve().parent.parent
-    found = [*root.glob("erts-*/bin/erl_call"), *root.glob("lib/erl_interface-*/bin/erl_call")]
-    found += [*root.glob("lib/erlang/lib/erl_interface-*/bin/erl_call")]
-    return found[0] if found else None
 
 
 @dataclass(frozen=True)
@@ -314,69 +268,3 @@ class Node:
         """Deletes a vhost with everything in it and closes its connections."""
         encoded = base64.b64encode(name.encode()).decode()
         self.eval(f'rabbit_vhost:delete(base64:decode(<<"{encoded}">>), <<"tapewire">>)')
-
-
-class RunningNode:
-    """A node as a child of this process, for tests and tools; the fleet's is the supervisor's."""
-
-    def __init__(self, node: Node) -> None:
-        self.node = node
-        self.log = node.directory / "node.log"
-        self._process: subprocess.Popen[bytes] | None = None
-
-    @property
-    def pid(self) -> int | None:
-        """The pid of the process group's leader while the node runs."""
-        return self._process.pid if self._process else None
-
-    def start(self, timeout_s: float = START_TIMEOUT_S) -> None:
-        """Starts the node and waits until it serves.
-
-        Raises:
-            BrokerFailed: it ended or was not ready in time; nothing of it is left running.
-        """
-        self.node.prepare()
-        with self.log.open("ab") as log:
-            self._process = subprocess.Popen(
-                self.node.argv,
-                env=self.node.env,
-                cwd=self.node.directory,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
-        deadline = time.monotonic() + timeout_s
-        while not self.node.is_ready():
-            ended = self._process.poll()
-            if ended is not None or time.monotonic() > deadline:
-                self.kill()
-                cause = f"ended with code {ended}" if ended is not None else "was not ready"
-                raise BrokerFailed(f"RabbitMQ {cause}; see {self.log}:\n{self.log_tail()}")
-            time.sleep(0.1)
-
-    def stop(self, timeout_s: float = STOP_TIMEOUT_S) -> None:
-        """Stops the node cleanly, by force past `timeout_s`; nothing of it is left."""
-        if self._process is None:
-            return
-        if self._process.poll() is None:
-            self._process.terminate()
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                self._process.wait(timeout_s)
-        self.kill()
-
-    def kill(self) -> None:
-        """SIGKILL to the whole process group, as a crash of the broker would."""
-        if self._process is None:
-            return
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self._process.pid, signal.SIGKILL)
-        self._process.wait()
-        self._process = None
-
-    def log_tail(self, lines: int = 15) -> str:
-        """The end of the node's log."""
-        try:
-            return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
-        except OSError:
-            return ""
