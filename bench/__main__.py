@@ -13,7 +13,7 @@ import sys
 import time
 import traceback
 
-from bench import machine, report
+from bench import machine, network, report
 from bench.figures import Figure
 from bench.scenarios import ALL
 from bench.scenarios.scenario import Options
@@ -31,6 +31,11 @@ def main() -> int:
     parser.add_argument("--connections", type=int, help="of a fan-out")
     parser.add_argument("--peers", help="of a fan-out, comma-separated parts of names; else all")
     parser.add_argument("--keep", action="store_true", help="write bench/results (quick: not)")
+    parser.add_argument(
+        "--machines-network",
+        action="store_true",
+        help="stay in the machine's network, whose firewall may cost every packet",
+    )
     asked = parser.parse_args()
     if asked.list:
         for one in ALL:
@@ -60,6 +65,8 @@ def main() -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     logging.getLogger().addHandler(logging.NullHandler())  # brokers are restarted on purpose
     machine.allow_many_files()
+    if not asked.machines_network:
+        network.leave_the_machines()
     described = machine.describe()
     every: list[Figure] = []
     began = time.monotonic()

@@ -17,6 +17,8 @@ from typing import Any, Final
 
 import psutil
 
+from bench import network
+
 CORES: Final = sorted(os.sched_getaffinity(0))
 SERVER_CORE: Final = CORES[0]
 CLIENT_CORE: Final = CORES[-1]
@@ -79,6 +81,7 @@ def describe() -> dict[str, Any]:
         "memory_gb": round(psutil.virtual_memory().total / 2**30),
         "kernel": platform.release().split("-")[0],
         "python": platform.python_version(),
+        "network": network.describe(),
         "versions": {name: version(name) for name in LIBRARIES},
     }
 

@@ -22,7 +22,7 @@ def table(title: str, figures: Iterable[Figure], machine: dict[str, Any]) -> Tab
     made = Table(
         title=title,
         caption=f"{machine['date']} · {machine['cores']} cores, {machine['cpu']} · "
-        f"Python {machine['python']} · {versions}",
+        f"Python {machine['python']} · network: {machine['network']} · {versions}",
     )
     for column in ("figure", "median", "spread", "unit", "goal", "", "notes"):
         made.add_column(column, justify="right" if column in ("median", "spread") else "left")
@@ -53,8 +53,10 @@ def markdown() -> str:
         if "figures" not in kept:
             continue
         told = kept["machine"]
+        network = told.get("network", "the machine's")
         machines.add(
-            f"{told['date']}, {told['cores']} cores of {told['cpu']}, Python {told['python']}"
+            f"{told['date']}, {told['cores']} cores of {told['cpu']}, Python {told['python']}, "
+            f"network: {network}"
         )
         lines += [_line(one) for one in kept["figures"]]
     return "\n".join([*lines, "", *sorted(machines)])
