@@ -73,6 +73,20 @@ async def test_every_message_is_handled_in_order(bench: "Bench", concurrency: in
     assert await bench.depth(INGEST_INBOX.name) == 0
 
 
+async def test_acks_wait_for_one_another_but_not_until_the_broker_has_no_more_room(
+    bench: "Bench", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tapewire.broker.consumer.ACK_PACE_S", 3600)
+    await fill(bench.publisher)
+    recorder = Recorder()
+    consumer = Consumer(bench.consume, INGEST_INBOX, recorder, prefetch=16)
+    await consumer.start()
+    await asyncio.wait_for(recorder.done.wait(), 20)
+    await consumer.drain()  # acknowledges the last few
+    assert recorder.handled == list(range(MESSAGES))
+    assert await bench.depth(INGEST_INBOX.name) == 0
+
+
 async def test_a_failed_delivery_and_all_behind_it_come_again_in_order(bench: "Bench") -> None:
     await fill(bench.publisher)
     recorder = Recorder(fail_once=frozenset({10, 30}))

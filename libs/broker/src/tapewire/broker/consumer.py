@@ -27,13 +27,16 @@ Handler: TypeAlias = Callable[[Delivery], Awaitable[Settlement]]
 RETRY_BASE_S = 0.2
 RETRY_CAP_S = 5.0
 
+ACK_PACE_S = 0.05  # an ack is a command in a quorum queue's log, for one delivery as for many
+
 
 class Consumer:
     """Consumes one queue for as long as it runs, over any number of connections.
 
     Handlers start in delivery order, up to ``concurrency`` at once; settlements happen in delivery
-    order. So when a handler fails, no other is started and nothing behind it is settled: the AMQP
-    channel is closed, the broker requeues all of it in place, and it comes again after a back-off.
+    order, acknowledgements of what is done together, at most `ACK_PACE_S` later. So when a handler
+    fails, no other is started and nothing behind it is settled: the AMQP channel is closed, the
+    broker requeues all of it in place, and it comes again after a back-off.
     A handler must therefore bear to see a delivery twice.
 
     An exception that carries ``settlement`` settles its delivery so; any other one means
@@ -94,7 +97,9 @@ class Consumer:
         return self._reason
 
     def _new_session(self) -> "Session":
-        return _Session(self.name, self._handler, self._concurrency, self._draining)
+        return _Session(
+            *(self.name, self._handler, self._prefetch, self._concurrency, self._draining)
+        )
 
     async def _keep(self) -> None:
         waits = full_jitter(RETRY_BASE_S, RETRY_CAP_S)
@@ -162,15 +167,22 @@ class _Session:
     """A handler for each delivery."""
 
     def __init__(
-        self, queue: str, handler: Handler, concurrency: int, draining: asyncio.Event
+        self,
+        queue: str,
+        handler: Handler,
+        prefetch: int,
+        concurrency: int,
+        draining: asyncio.Event,
     ) -> None:
         self._queue = queue
         self._handler = handler
+        self._ack_at = max(1, prefetch // 4)  # deliveries: the broker must not run out of room
         self._draining = draining
         self._arrived: asyncio.Queue[Delivery | None] = asyncio.Queue()
         self._begun: asyncio.Queue[_Begun | None] = asyncio.Queue()
         self._slots = asyncio.Semaphore(concurrency)
         self._acked = 0  # the newest delivery that is done, and not acknowledged yet
+        self._unacked = 0  # how many are
         self._failed = False
         self.settled = 0
 
@@ -233,8 +245,11 @@ class _Session:
             )
             match settlement:
                 case Settlement.ACK:
-                    if not self._acked:
+                    self._unacked += 1
+                    if self._unacked == self._ack_at:
                         asyncio.get_running_loop().call_soon(self._ack, tap)
+                    elif self._unacked == 1:
+                        asyncio.get_running_loop().call_later(ACK_PACE_S, self._ack, tap)
                     self._acked = begun.delivery.tag
                 case Settlement.DEAD_LETTER:
                     self._ack(tap)
@@ -247,7 +262,7 @@ class _Session:
         """Acknowledge all that was done since the last time: whatever is before it is settled."""
         if self._acked:
             tap.ack(self._acked, multiple=True)
-            self._acked = 0
+            self._acked = self._unacked = 0
 
     def _abandon(self) -> None:
         while not self._begun.empty():

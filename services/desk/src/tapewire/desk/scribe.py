@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 
 BATCH: Final = 128  # events in one commit: a flush to the disk costs more than entering them
 PREFETCH: Final = 2 * BATCH  # the next batch is here when this one is committed
-PACE_S: Final = 0.1  # between commits: 2 ms of CPU and a flush each, for few events as for many
+PACE_S: Final = 0.2  # between commits: 2 ms of CPU and a flush each, for few events as for many
 TRIES: Final = 3  # of one event by itself, while the database answers; then it is set aside
 
 OWN_STATES: Final = frozenset({"08", "53", "55", "57", "58"})
