@@ -99,7 +99,7 @@ class _BatchSession:
         if delivery.redelivered:
             REDELIVERED.add(1, {"queue": self._queue})
         self._arrived.put_nowait(delivery)
-        if self._pace is not None:
+        if self._pace is not None and self._held:  # else looked at when it begins to wait
             if self._held + self._arrived.qsize() >= self._largest:
                 self._pace.hurry()
             self._pace.look(delivery)
