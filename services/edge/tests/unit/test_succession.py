@@ -38,7 +38,7 @@ async def outwaited(*found: Found | None, queue_type: topology.QueueType = "clas
 
 
 async def test_classic_tray_is_counted_when_what_its_holder_held_is_back():
-    found, _ = await outwaited(HELD, LET_GO, BACK)
+    found, _ = await outwaited(HELD, LET_GO, LET_GO._replace(messages=2), BACK)
     assert found == BACK
 
 
@@ -62,3 +62,8 @@ async def test_holder_that_does_not_let_go_in_time_is_supposed_to_come_back(
 
 async def test_queue_that_is_gone_holds_nothing():
     assert (await outwaited(HELD, None))[0] is None
+
+
+async def test_tray_to_which_new_messages_come_all_the_time_is_not_waited_for_long():
+    found, _ = await outwaited(HELD, *(LET_GO._replace(messages=n) for n in range(100)))
+    assert found == LET_GO._replace(messages=4)

@@ -13,6 +13,7 @@ from tapewire.edge.runtime.admin import Admin, Found
 from tapewire.edge.runtime.clock import Clock
 
 OUTWAITING_S: Final = 0.01  # between two looks
+LOOKS_WITHOUT_HOLDER: Final = 5  # at most; new messages may come at each of them
 HOLDER_LEAVES_WITHIN_S: Final = 2.0  # longer, and it is stuck: the broker will give it up
 # How long a new holder waits for the last one to say that it has given everything back. One that
 # was killed is not waited for; one that is there and says nothing has lost its way to say it.
@@ -48,17 +49,19 @@ class Succession:
         is waited for later, when the tray comes here.
 
         A classic queue has no consumer any more before it has back what that one held: the two are
-        one write of the last holder, and a look may come between. So it is looked at once more.
+        one write of the last holder, and looks may come between. So it is looked at until two looks
+        find the same. On a busy machine that may still be too little: the count is no promise.
         """
-        until, found = self._clock.now() + HOLDER_LEAVES_WITHIN_S, None
-        looks, enough = 0, 1 if line.is_quorum else 2  # without a consumer, one upon another
-        while not line.answered.is_set() and looks < enough:
+        until, found, gone = self._clock.now() + HOLDER_LEAVES_WITHIN_S, None, 0
+        while not line.answered.is_set():
             await asyncio.sleep(OUTWAITING_S)
-            found = await self._admins[line.kind].look(line.queue)
+            before, found = found, await self._admins[line.kind].look(line.queue)
             if found is None:
                 break
-            looks = looks + 1 if found.consumers == 0 else 0
-            if looks == 0 and self._clock.now() >= until:
+            gone = gone + 1 if found.consumers == 0 else 0
+            if gone and (line.is_quorum or found == before or gone == LOOKS_WITHOUT_HOLDER):
+                break
+            if not gone and self._clock.now() >= until:
                 line.tray.predecessor.suppose(found.consumers)
                 break
         return found
