@@ -13,8 +13,9 @@ from pamqp.body import ContentBody
 from pamqp.header import ContentHeader
 from pamqp.heartbeat import Heartbeat
 
-from tapewire.broker import wire
-from tapewire.broker.wire import Sorter, Tap
+from tapewire.broker import Tap, header, wire
+from tapewire.broker.tap import _Consumer
+from tapewire.broker.wire import Sorter
 
 
 class Channel:
@@ -49,6 +50,10 @@ def delivered(channel, number, body, tag="ours"):
     return [amqp.marshal(piece, channel) for piece in pieces]
 
 
+def consume(tap, handler, deaf_to=b""):
+    tap._consumers[b"ours"] = _Consumer(handler, deaf_to)
+
+
 def everything(sorter):
     return bytes(sorter._buffer)
 
@@ -61,8 +66,9 @@ def test_deliveries_are_taken_and_all_else_is_left_however_it_is_cut(messages, c
     async def run():
         sorter, got = Sorter(), []
         tap = sorter.taps[1] = Tap(Written(), Channel(1))
-        tap._consumers["ours"] = lambda message: got.append(
-            (message.delivery_tag, message.routing_key, message.body)
+        consume(
+            tap,
+            lambda message: got.append((message.delivery_tag, message.routing_key, message.body)),
         )
         data, left, wanted = b"", b"", []
         for number, (kind, body) in enumerate(messages, 1):
@@ -149,7 +155,7 @@ async def test_refusal_fails_all_that_was_asked_and_reaches_aiormq():
 async def test_what_still_comes_on_an_abandoned_channel_does_not_reach_aiormq():
     sorter, written = Sorter(), Written()
     tap = sorter.taps[1] = Tap(written, Channel(1))
-    tap._consumers["ours"] = lambda _: None
+    consume(tap, lambda _: None)
     asked = tap.ask_all([spec.Basic.Qos(prefetch_count=1)] * 20)
     first, *rest = delivered(1, 1, b"body")
     sorter.feed_data(first)
@@ -167,7 +173,7 @@ async def test_what_still_comes_on_an_abandoned_channel_does_not_reach_aiormq():
 async def test_aiormq_hears_that_the_broker_is_alive_when_all_frames_are_taken(monkeypatch):
     sorter = Sorter()
     tap = sorter.taps[1] = Tap(Written(), Channel(1))
-    tap._consumers["ours"] = lambda _: None
+    consume(tap, lambda _: None)
     now = sorter._alive_at
     monkeypatch.setattr(wire, "monotonic", lambda: now)
     frames = b"".join(delivered(1, 1, b"body"))
@@ -176,6 +182,27 @@ async def test_aiormq_hears_that_the_broker_is_alive_when_all_frames_are_taken(m
     now += wire.SIGN_OF_LIFE_S + 0.1
     sorter.feed_data(frames)
     assert everything(sorter) == Heartbeat().marshal()
+
+
+async def test_what_a_consumer_is_deaf_to_is_let_go_and_nothing_else():
+    sorter, got = Sorter(), []
+    tap = sorter.taps[1] = Tap(Written(), Channel(1))
+    consume(tap, lambda message: got.append(message.body), header("node", "edge-1"))
+
+    def said(number, node, body):
+        method, _, *bodies = delivered(1, number, body)
+        given = spec.Basic.Properties(headers={"node": node, "x": True}, message_type="relay")
+        head = ContentHeader(body_size=len(body), properties=given)
+        return [method, amqp.marshal(head, 1), *bodies]
+
+    for number, (node, body) in enumerate(
+        [("edge-1", b"mine"), ("edge-2", b"hers"), ("edge-1", b""), ("edge-1", b"mine" * 9)]
+    ):
+        sorter.feed_data(b"".join(said(number, node, body)))
+    sorter.feed_data(b"".join(said(9, "edge-10", b"another's, whose name begins as mine")))
+    sorter.feed_data(b"".join(delivered(1, 10, b"without a node")))
+    assert got == [b"hers", b"another's, whose name begins as mine", b"without a node"]
+    assert everything(sorter) == b""
 
 
 @pytest.mark.parametrize(
@@ -197,6 +224,6 @@ async def test_consumer_whose_handler_fails_gets_the_next_message():
             raise ValueError("bad message")
 
     tap = sorter.taps[1] = Tap(Written(), Channel(1))
-    tap._consumers["ours"] = take
+    consume(tap, take)
     sorter.feed_data(b"".join(delivered(1, 1, b"a") + delivered(1, 2, b"")))
     assert got == [1, 2]

@@ -14,13 +14,13 @@ from tapewire.broker.errors import (
     NotConnected,
     Unroutable,
 )
-from tapewire.broker.framing import Question, Stencil, transient
+from tapewire.broker.framing import Question, Stencil, header, transient
 from tapewire.broker.link import CONNECTION_ERRORS, Link, Role, unless_closed
 from tapewire.broker.pace import Pace
 from tapewire.broker.pipe import Outgoing
 from tapewire.broker.publisher import Message, Publisher
 from tapewire.broker.rpc import Caller, responder
-from tapewire.broker.wire import OnDelivery, Tap
+from tapewire.broker.tap import OnDelivery, Tap
 
 __all__ = [
     "CONNECTION_ERRORS",
@@ -49,6 +49,7 @@ __all__ = [
     "cancelled",
     "declare",
     "full_jitter",
+    "header",
     "responder",
     "topology",
     "transient",

@@ -14,8 +14,8 @@ from tapewire.broker.delivery import Delivery, Settlement
 from tapewire.broker.figures import HANDLE_DURATION, REDELIVERED
 from tapewire.broker.link import Link, when_closed
 from tapewire.broker.pace import Pace
+from tapewire.broker.tap import Tap
 from tapewire.broker.topology import Queue, Thing
-from tapewire.broker.wire import Tap
 
 log = logging.getLogger(__name__)
 

@@ -17,8 +17,8 @@ from tapewire.broker.delivery import Delivery, Settlement
 from tapewire.broker.errors import BrokerError
 from tapewire.broker.figures import HANDLE_DURATION, REDELIVERED
 from tapewire.broker.link import CONNECTION_ERRORS, Link, close_channel, when_closed
+from tapewire.broker.tap import Tap
 from tapewire.broker.topology import Queue, Thing
-from tapewire.broker.wire import Tap
 
 log = logging.getLogger(__name__)
 

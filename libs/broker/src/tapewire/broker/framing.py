@@ -48,15 +48,16 @@ def transient(kind: str, headers: Mapping[str, str | bool]) -> bytes:
 
     They are marshalled as by pamqp, for which each header is 2 to 4 µs.
     """
-    pairs: list[bytes] = []
-    for name, value in headers.items():
-        if isinstance(value, str):
-            data = value.encode()
-            pairs += (_short(name), b"S", _LONG.pack(len(data)), data)
-        else:
-            pairs += (_short(name), b"t\x01" if value else b"t\x00")
-    table = b"".join(pairs)
+    table = b"".join([header(name, value) for name, value in headers.items()])
     return b"".join((_TRANSIENT, _LONG.pack(len(table)), table, b"\x01", _short(kind)))
+
+
+def header(name: str, value: str | bool) -> bytes:
+    """Return one header as it stands among a message's properties."""
+    if isinstance(value, str):
+        data = value.encode()
+        return b"".join((_short(name), b"S", _LONG.pack(len(data)), data))
+    return _short(name) + (b"t\x01" if value else b"t\x00")
 
 
 class Stencil:

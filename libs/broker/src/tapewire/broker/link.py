@@ -17,7 +17,8 @@ from yarl import URL
 from tapewire.broker.backoff import full_jitter
 from tapewire.broker.cancelling import cancelled
 from tapewire.broker.errors import NotConnected
-from tapewire.broker.wire import Tap, WiredConnection
+from tapewire.broker.tap import Tap
+from tapewire.broker.wire import WiredConnection
 
 log = logging.getLogger(__name__)
 

@@ -23,6 +23,7 @@ from tapewire.broker import (
     Question,
     Tap,
     full_jitter,
+    header,
     topology,
 )
 from tapewire.broker.topology import Binding
@@ -197,7 +198,13 @@ class Node:
             )
         )
         await answers(consuming, [bind(queue.name, binding) for binding in self._always])
-        await consuming.consume(queue.name, self._on_message, tag=queue.name, no_ack=True)
+        await consuming.consume(
+            queue.name,
+            self._on_message,
+            tag=queue.name,
+            no_ack=True,
+            deaf_to=header("node", self._node),  # what this edge says to the others
+        )
         for _ in range(BINDERS):
             taps.append(await self._link.tap())
         self._queue = queue.name

@@ -291,9 +291,7 @@ class Mailboxes:
         queue = topology.recent(connection.user, connection.client_id)
         return replace(queue, bindings=tuple(self._holdings.for_tray(connection)))
 
-    async def _claim_recent(
-        self, connection: Connection, seat: Seat, queue: Queue
-    ) -> Line | None:
+    async def _claim_recent(self, connection: Connection, seat: Seat, queue: Queue) -> Line | None:
         """Claim the recent tray, unless it is out of reach."""
         client = connection.client_id
         line = await self._lines.claim(connection, queue, Kind.RECENT, shared=client is None)
