@@ -27,11 +27,12 @@ from tapewire.broker import Link, Role, topology
 
 EVENTS_PER_S: Final = 50
 SECONDS: Final = 10.0
+WARMING_S: Final = 2.0  # not counted: nothing that starts has its code and its tables at hand
 
 
 async def run(options: Options) -> list[Figure]:
     """Run the fleet at 50,000 deliveries a second, and sort every delivery's age."""
-    runs = min(options.runs, 3)
+    runs = min(options.runs, 5)
     stages: dict[str, list[float]] = {}
     clocks: dict[str, CpuClock] = {}
     shares: dict[str, float] = {}  # of a core, in the last run
@@ -59,6 +60,7 @@ async def run(options: Options) -> list[Figure]:
                 "broker": CpuClock(beam(node)),
             }
             await crowd.open(hub.port, hub.scripts(options.connections))
+            await _round(amqp, hub, crowd, WARMING_S)
             for _ in range(runs):
                 for clock in clocks.values():
                     clock.lap()
