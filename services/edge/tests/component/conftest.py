@@ -3,11 +3,13 @@
 import asyncio
 import json
 import os
+import resource
 import socket
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, suppress
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import httpx
@@ -129,8 +131,10 @@ class World:
         self.stack.push_async_callback(opened.close)
         return Client(opened)
 
-    async def edge_process(self) -> tuple[asyncio.subprocess.Process, Edge]:
-        """An edge that can be killed."""
+    async def edge_process(
+        self, *, open_files: tuple[int, int] | None = None
+    ) -> tuple[asyncio.subprocess.Process, Edge]:
+        """An edge that can be killed. ``open_files``: soft and hard limit."""
         port = free_port()
         environment = os.environ | {
             "TAPEWIRE_AMQP_URL": self.amqp_url,
@@ -139,8 +143,11 @@ class World:
             "TAPEWIRE_INBOX_QUEUE_TYPE": self.queue_type,
             "TAPEWIRE_LOG_LEVEL": "ERROR",
         }
+        limit = None
+        if open_files is not None:
+            limit = partial(resource.setrlimit, resource.RLIMIT_NOFILE, open_files)
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "tapewire.edge", env=environment
+            *(sys.executable, "-m", "tapewire.edge"), env=environment, preexec_fn=limit
         )
         self.stack.push_async_callback(ended, process)
         edge = Edge(f"http://127.0.0.1:{port}", None)

@@ -2,14 +2,18 @@
 
 import argparse
 import gc
+import logging
 import os
 import sys
 
 from tapewire.auth import AuthSettings
 from tapewire.edge import workers
 from tapewire.edge.app import build, server_options
+from tapewire.edge.runtime import files
 from tapewire.edge.settings import EdgeSettings
 from tapewire.service import logs, serve
+
+log = logging.getLogger(__name__)
 
 
 def main() -> None:
@@ -32,6 +36,10 @@ def main() -> None:
         sys.exit(workers.supervise(asked.workers))
     if number is not None:
         workers.end_with_parent()
+    logs.configure(settings, "edge")
+    if (room := files.room()) < settings.edge_connections:
+        log.warning("fewer open files allowed than connections", extra={"connections": room})
+        settings = settings.model_copy(update={"edge_connections": room})
     app = build(settings, auth)
     # Connections are long-lived: the collector's default would walk all of them every few
     # thousand allocations, and find nothing.
