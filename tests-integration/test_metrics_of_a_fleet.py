@@ -21,6 +21,7 @@ ONLY_AFTER_TROUBLE = {
     "tapewire_market_bad_ticks_total",
     "tapewire_market_feed_reconnects_total",
     "tapewire_rate_limited_total",
+    "tapewire_risk_repeats_total",  # nobody acknowledges for a minute
 }
 """Counters that begin with their first event, which tests of their services cause."""
 

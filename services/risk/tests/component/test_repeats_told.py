@@ -1,5 +1,7 @@
 """Alarms that nobody acknowledged, told again by the real service."""
 
+import re
+
 from tapewire.contracts import AlertAcknowledged
 from tapewire.risk.alerts import NO_INSTRUMENT, make_id
 
@@ -24,13 +26,15 @@ async def test_what_nobody_acknowledges_is_told_again_as_often_as_set_and_no_mor
     bus, risk, trader
 ):
     later = type(trader)()
-    async with risk(**QUICK, risk_repeat_most=1):
+    async with risk(**QUICK, risk_repeat_most=1) as http:
         story = emergency(trader)
         await bus.say(*story)
         await bus.until(lambda: len(of(bus, trader)) == 2)
         await bus.say(*story, trader.reports(130))  # redelivered, and more of the same
         await bus.say(*emergency(later))
         await bus.until(lambda: len(of(bus, later)) == 2)
+        metrics = (await http.get("/metrics")).text
+    assert re.search(r'^tapewire_risk_repeats_total\{.*"emergency".*\} \d', metrics, re.M)
     first, second = of(bus, trader)
     assert (first.get("repeat"), second["repeat"]) == (None, 1)
     assert first["id"] != second["id"]
