@@ -8,12 +8,12 @@ eight producers at once: what a server gains from joining batches that wait is i
 import asyncio
 from typing import Final, NamedTuple
 
-from bench.crowd import Crowd, Told
+from bench.crowd import Crowd
 from bench.machine import CpuClock
 from bench.peers.peer import Hub
 
 WARM_UP_S: Final = 0.5
-SETTLED_WITHIN_S: Final = 10.0
+SILENT_S: Final = 30.0  # a server that still owes messages and sends none so long has lost them
 
 
 class Pumped(NamedTuple):
@@ -36,13 +36,18 @@ class Pumped(NamedTuple):
 async def pump(
     crowd: Crowd, hub: Hub, batch: int, *, runs: int, seconds: float, window: int
 ) -> list[Pumped]:
-    """Return what ``runs`` runs of ``seconds`` each gave, with ``window`` batches under way."""
+    """Return what ``runs`` runs of ``seconds`` each gave, with ``window`` batches under way.
+
+    Raises:
+        RuntimeError: connections were lost, or did not all get every message.
+    """
     await crowd.reset()
     clients = (await crowd.tell()).clients
     await crowd.credit_every(clients * batch)
+    producer = _Producer(crowd, hub, batch)
     for _ in range(window):
-        await hub.publish(batch)
-    pumping = asyncio.create_task(_pump(crowd, hub, batch))
+        await producer.publish()
+    pumping = asyncio.create_task(producer.run())
     found: list[Pumped] = []
     try:
         await asyncio.sleep(WARM_UP_S)
@@ -72,28 +77,52 @@ async def pump(
             )
             before = now
     finally:
-        pumping.cancel()
+        async with producer.publishing:
+            pumping.cancel()
         await asyncio.gather(pumping, return_exceptions=True)
-    told = await _settled(crowd)
-    if told.least != told.most:
-        raise RuntimeError(f"some got {told.least} messages, others {told.most}")
+    await _all_have(crowd, producer.published)
     return found
 
 
-async def _pump(crowd: Crowd, hub: Hub, batch: int) -> None:
-    while True:
-        await crowd.credit()
-        await hub.publish(batch)
+class _Producer:
+    """Publishes a batch for each that everybody has.
+
+    Attributes:
+        published: messages handed over.
+        publishing: held while a batch is on its way to the server, which is counted once it is.
+    """
+
+    def __init__(self, crowd: Crowd, hub: Hub, batch: int) -> None:
+        self.published = 0
+        self.publishing = asyncio.Lock()
+        self._crowd = crowd
+        self._hub = hub
+        self._batch = batch
+
+    async def publish(self) -> None:
+        async with self.publishing:
+            await self._hub.publish(self._batch)
+            self.published += self._batch
+
+    async def run(self) -> None:
+        while True:
+            await self._crowd.credit()
+            await self.publish()
 
 
-async def _settled(crowd: Crowd) -> Told:
-    """Return what was counted once nothing more comes, and everybody has the same; or at last."""
-    told = await crowd.tell()
+async def _all_have(crowd: Crowd, published: int) -> None:
+    """Return once every connection has so many messages.
+
+    A slow server is given the time that it takes: what it still owed would come under the next run.
+    """
     loop = asyncio.get_running_loop()
-    until = loop.time() + SETTLED_WITHIN_S
-    while True:
-        await asyncio.sleep(0.2)
+    told = await crowd.tell()
+    until = loop.time() + SILENT_S
+    while not told.least == told.most == published:
+        await asyncio.sleep(0.05)
         now = await crowd.tell()
-        if now.total == told.total and (now.least == now.most or loop.time() > until):
-            return now
+        if now.total != told.total:
+            until = loop.time() + SILENT_S
+        elif loop.time() > until:
+            raise RuntimeError(f"of {published} messages some got {now.least}, others {now.most}")
         told = now

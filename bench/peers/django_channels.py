@@ -39,7 +39,7 @@ def main() -> None:
         CHANNEL_LAYERS={
             "default": {
                 "BACKEND": "channels.layers.InMemoryChannelLayer",
-                "CONFIG": {"capacity": 10_000},
+                "CONFIG": {"capacity": 10_000, "expiry": 3600},  # what is late comes late
             }
         },
     )
