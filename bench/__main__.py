@@ -54,13 +54,14 @@ def main() -> int:
     )
     if asked.peers:
         options = options._replace(peers=tuple(asked.peers.split(",")))
+    options = options._replace(keep=asked.keep or not (asked.quick or asked.peers))
     benchmark = "quick" if asked.quick else "full"
     wanted = asked.only.split(",") if asked.only else None
     chosen = [
         one for one in ALL if (one.name in wanted if wanted else one.when in (benchmark, "both"))
     ]
-    if not chosen:
-        parser.error("no such scenario")
+    if unknown := set(wanted or ()) - {one.name for one in ALL}:
+        parser.error(f"--only: no scenario is called {', '.join(sorted(unknown))} (see --list)")
     # Told to stop, end what was started: brokers and servers lead sessions of their own.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     logging.getLogger().addHandler(logging.NullHandler())  # brokers are restarted on purpose
@@ -79,7 +80,7 @@ def main() -> int:
             every.append(Figure(one.name, "", missing=f"{type(error).__name__}: {error}"))
             continue
         every += figures
-        if asked.keep or not (asked.quick or asked.peers):
+        if options.keep:
             report.keep(one.name, figures, described)
     report.show(f"Tapewire benchmarks, {time.monotonic() - began:.0f} s", every, described)
     return 0

@@ -66,7 +66,7 @@ async def run(options: Options) -> list[Figure]:
         ours, theirs = figures.get(named(US, 1)), figures.get(named(peer.name, 1))
         name = f"fan-out, one at a time: edge / {peer.name}"
         found.append(ratio(name, ours, theirs, at_least(1.0)))
-    if not options.peers:
+    if options.keep:
         charts.peers(found, {b: [named(peer.name, b) for peer in PEERS] for b in BATCHES})
     return found
 

@@ -59,7 +59,7 @@ async def run(options: Options) -> list[Figure]:
             file=sys.stderr,
             flush=True,
         )
-        if not options.quick:
+        if options.keep:
             report.keep("growth", found(), described)
             plots.draw(found())
 

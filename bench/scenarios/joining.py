@@ -48,7 +48,8 @@ async def run(options: Options) -> list[Figure]:
             least = min(ratios, key=ratios.__getitem__)
             name = f"joining, batches of {batch}: edge / Centrifugo, least of all windows"
             found.append(Figure(name, "times", (ratios[least],), notes={"window": least}))
-    plots.draw(found)
+    if options.keep:
+        plots.draw(found)
     return found
 
 

@@ -91,7 +91,8 @@ async def run(options: Options) -> list[Figure]:
         notes: dict[str, Any] = {"p99": p99, "percentiles_by_2": histogram}
         name = f"stage: {names[stage]}, p50"
         found.append(Figure(name, "ms", (p50,), notes=notes))
-    charts.stages({names[stage]: values for stage, values in stages.items()})
+    if options.keep:
+        charts.stages({names[stage]: values for stage, values in stages.items()})
     return found
 
 

@@ -14,6 +14,7 @@ class Options(NamedTuple):
         seconds: of one run.
         connections: of a fan-out.
         quick: leave out what takes long.
+        keep: write figures and pictures to ``bench/results``.
         peers: parts of the names of those that a fan-out is measured with; none: all.
     """
 
@@ -21,6 +22,7 @@ class Options(NamedTuple):
     seconds: float = 2.0
     connections: int = 1000
     quick: bool = False
+    keep: bool = True
     peers: tuple[str, ...] = ()
 
 
