@@ -86,6 +86,7 @@ export class Connection {
       stale: (isStale) => this.#update({ isStale }),
       latency: (latencyMs) => this.#update({ latencyMs }),
       silent: () => this.#cut(CloseCode.NO_HEARTBEAT, closeReason(CloseCode.NO_HEARTBEAT)),
+      isCut: () => !platform.isOnline(),
     });
   }
 
@@ -281,7 +282,8 @@ export class Connection {
   #retry(): void {
     this.#timers.clear("retry");
     this.#move(this.#lossEvent(), { nextRetryAt: null });
-    const expired = this.#info.code === CloseCode.TOKEN_EXPIRED;
+    const { code } = this.#info;
+    const expired = code === CloseCode.TOKEN_EXPIRED || code === CloseCode.TOKEN_REVOKED;
     void this.#open(expired ? "expired" : this.#wasWelcomed ? "reconnect" : "connect");
   }
 

@@ -1,7 +1,7 @@
 /** The one way to a token. */
 
 export interface TokenRequest {
-  /** Why one is needed: first connection, a later one, before the old one expires, after it did. */
+  /** Why one is needed: first connection, a later one, before the old one expires, after it did or was revoked. */
   readonly reason: "connect" | "reconnect" | "refresh" | "expired";
   /** Aborted when the client no longer wants it. */
   readonly signal: AbortSignal;

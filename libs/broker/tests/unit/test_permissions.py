@@ -32,6 +32,7 @@ DECLARED_BY = {
         topology.inbox("alice"),
     ],
 }
+REVOCATIONS = topology.REVOCATIONS
 EXCHANGES = [exchange.name for exchange in topology.EXCHANGES]
 SERVICES = tuple(DECLARED_BY)
 
@@ -59,7 +60,7 @@ def test_each_service_may_declare_bind_and_consume_its_queues(user, queue):
 def test_every_queue_of_the_topology_has_a_service_or_is_left_to_the_operator():
     owned = {queue.name for queues in DECLARED_BY.values() for queue in queues}
     left = {queue.name for queue in topology.SERVICE_QUEUES} - owned
-    assert left == {topology.REJECTED_QUEUE.name, topology.DEAD_QUEUE.name}
+    assert left == {q.name for q in (topology.REJECTED_QUEUE, topology.DEAD_QUEUE, REVOCATIONS)}
 
 
 @pytest.mark.parametrize("user", [user for user in USERS if user != "operator"])
@@ -89,6 +90,18 @@ def test_an_executor_hears_stop_orders_of_any_user_and_no_other_event():
 def test_only_ingest_risk_and_desk_write_to_the_events_exchange():
     writers = {user for user in USERS if allowed(GRANT[user].write, topology.EVENTS)}
     assert writers == {"ingest", "risk", "desk", "operator"}
+
+
+def test_every_service_reads_what_was_revoked_and_none_may_delete_it():
+    for user in SERVICES:
+        assert allowed(GRANT[user].read, REVOCATIONS.name)
+        assert not allowed(GRANT[user].configure, REVOCATIONS.name)
+
+
+def test_no_producer_executor_or_inspector_reads_or_writes_revocations():
+    for user in ("producer", "executor", "inspector"):
+        assert not allowed(GRANT[user].read, REVOCATIONS.name)
+        assert not allowed(GRANT[user].write, "amq.default")
 
 
 def test_no_service_reads_another_services_queues():

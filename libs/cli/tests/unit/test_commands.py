@@ -27,7 +27,17 @@ def run(tmp_path, monkeypatch):
     return lambda *arguments, **more: CliRunner().invoke(app, list(arguments), **more)
 
 
-COMMANDS = ["up", "down", "status", "token", "publish", "tail", "doctor"]
+COMMANDS = [
+    "up",
+    "down",
+    "status",
+    "token",
+    "token revoke",
+    "token revoked",
+    "publish",
+    "tail",
+    "doctor",
+]
 COMMANDS += ["inbox ls", "inbox peek", "rejected ls", "rejected replay"]
 
 
@@ -44,6 +54,8 @@ def test_every_command_explains_itself(run, command):
     [
         ("status", ()),
         ("token", ("--user", "alice")),
+        ("token", ("revoke", "--user", "alice")),
+        ("token", ("revoked",)),
         ("tail", ()),
         ("publish", ("{}",)),
         ("inbox", ("ls",)),

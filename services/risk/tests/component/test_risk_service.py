@@ -207,6 +207,7 @@ async def test_what_cannot_be_published_shows_in_the_metrics_and_grows_older(
 ):
     async with risk() as http:
         await bus.say(trader.starts())
+        await soon(lambda: is_ready(http))  # knows which tokens were revoked
         cable.pull_out()
         answer = await http.post(
             f"/v1/sessions/{trader.session}/emergency-stop",

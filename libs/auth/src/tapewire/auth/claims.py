@@ -29,6 +29,7 @@ class Claims:
     supervises: frozenset[str]
     expires_at: datetime
     token_id: str | None = None
+    issued_at: float | None = None  # seconds since 1970: the claim `iat`
 
     def may(self, scope: str) -> bool:
         """Return whether the token carries this scope."""

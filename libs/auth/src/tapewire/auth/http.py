@@ -8,7 +8,13 @@ from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from tapewire.auth.claims import Claims
-from tapewire.auth.errors import ExpiredToken, KeysUnavailable, TokenError
+from tapewire.auth.errors import (
+    ExpiredToken,
+    KeysUnavailable,
+    RevokedToken,
+    TokenError,
+    Unverifiable,
+)
 from tapewire.auth.verifier import Verifier
 from tapewire.service.errors import ApiError
 
@@ -24,7 +30,8 @@ async def authenticated(
     """Return the claims of the request's bearer token; `app.state.verifier` checks it.
 
     Raises:
-        ApiError: 401 `no_token`, `expired_token` or `invalid_token`; 503 `keys_unavailable`.
+        ApiError: 401 `no_token`, `expired_token`, `revoked_token` or `invalid_token`; 503
+            `keys_unavailable` or `revocations_unknown`.
     """
     if credentials is None:
         raise ApiError(
@@ -36,17 +43,23 @@ async def authenticated(
     verifier: Verifier = request.app.state.verifier
     try:
         return await verifier.verify(credentials.credentials)
-    except KeysUnavailable as error:
+    except Unverifiable as error:
         raise ApiError(
             503,
-            "keys_unavailable",
+            "keys_unavailable" if isinstance(error, KeysUnavailable) else "revocations_unknown",
             "Tokens cannot be verified at the moment.",
             headers={"Retry-After": "10"},
         ) from error
     except TokenError as error:
         address = request.client.host if request.client else None
         log.info("token refused", extra={"reason": error.reason, "address": address})
-        code = "expired_token" if isinstance(error, ExpiredToken) else "invalid_token"
+        match error:
+            case ExpiredToken():
+                code = "expired_token"
+            case RevokedToken():
+                code = "revoked_token"
+            case _:
+                code = "invalid_token"
         raise ApiError(
             401,
             code,

@@ -12,6 +12,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from tapewire.auth.claims import EVERYONE, Claims
 from tapewire.auth.errors import ExpiredToken, InvalidToken, TokenError
 from tapewire.auth.keys import Key, Keys, KeySet, SharedSecret
+from tapewire.auth.revoking import Revoking
 from tapewire.auth.settings import AuthSettings
 from tapewire.service import metrics
 
@@ -39,36 +40,53 @@ class Verifier:
 
     name = "auth"
 
-    def __init__(self, keys: Keys, *, issuer: str, audience: str) -> None:
+    def __init__(
+        self, keys: Keys, *, issuer: str, audience: str, revoking: Revoking | None = None
+    ) -> None:
         self._keys = keys
+        self._revoking = revoking
         self._issuer = issuer
         self._audience = audience
 
     @classmethod
-    def from_settings(cls, settings: AuthSettings) -> Self:
-        """Return the verifier for a secret or for a key set, whichever is configured."""
+    def from_settings(cls, settings: AuthSettings, revoking: Revoking | None = None) -> Self:
+        """Return the verifier for a secret or for a key set, whichever is configured.
+
+        Args:
+            settings: where the keys are.
+            revoking: knows which tokens were taken back; a component of its own.
+        """
         keys: Keys
         if settings.jwt_secret is not None:
             keys = SharedSecret(settings.jwt_secret.get_secret_value())
         else:
             assert settings.jwks_url is not None  # AuthSettings holds exactly one
             keys = KeySet(settings.jwks_url)
-        return cls(keys, issuer=settings.jwt_issuer, audience=settings.jwt_audience)
+        return cls(
+            keys,
+            issuer=settings.jwt_issuer,
+            audience=settings.jwt_audience,
+            revoking=revoking,
+        )
 
     async def verify(self, token: str) -> Claims:
         """Return what the token says.
 
         Raises:
             ExpiredToken: its time has passed, by more than the leeway.
+            RevokedToken: it was taken back; another may be good.
             InvalidToken: it is not good, see `.reason`.
-            KeysUnavailable: the key set could not be fetched yet.
+            Unverifiable: the key set, or what was revoked, could not be read yet.
         """
         try:
             if len(token) > MAX_TOKEN_CHARS:
                 raise InvalidToken("malformed")
             header = _guarded(lambda: _header(token.partition(".")[0]))
             key = await self._keys.find(header)
-            return claims_of(_guarded(lambda: self._decode(token, key)))
+            claims = claims_of(_guarded(lambda: self._decode(token, key)))
+            if self._revoking is not None:
+                await self._revoking.check(claims)
+            return claims
         except TokenError as error:
             metrics.counter(metrics.AUTH_FAILURES).add(1, {"reason": error.reason})
             raise
@@ -142,6 +160,7 @@ def claims_of(payload: dict[str, Any]) -> Claims:
         supervises=frozenset(found.supervises),
         expires_at=expires_at,
         token_id=found.jti,
+        issued_at=found.iat,
     )
 
 
@@ -166,3 +185,4 @@ class _Payload(BaseModel):
     scope: str = ""
     supervises: list[_UserId] = Field(default_factory=list[str], max_length=MAX_SUPERVISED)
     jti: str | None = None
+    iat: float | None = None

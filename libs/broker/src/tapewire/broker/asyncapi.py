@@ -11,7 +11,15 @@ from typing import Any, Final, TypeAlias
 
 from tapewire.broker import topology
 from tapewire.broker.reach import BUNDLE, CLIENT, SESSION, SYMBOL, USER, Said, everything, reaching
-from tapewire.contracts import BUNDLE_SHARDS, EVENT_TYPES, SYMBOLS_HEADER, Event, Quality, escape
+from tapewire.contracts import (
+    BUNDLE_SHARDS,
+    EVENT_TYPES,
+    SYMBOLS_HEADER,
+    Event,
+    Quality,
+    TokenRevocation,
+    escape,
+)
 from tapewire.contracts.schema import schemas
 
 Node: TypeAlias = dict[str, Any]
@@ -22,6 +30,7 @@ SOCKET: Final = "socket"
 SNAPSHOT_REQUEST: Final = "snapshot_request"
 SNAPSHOT: Final = "snapshot"
 CHANNELS: Final = "subscriptions"
+REVOCATION: Final = "token_revocation"
 ANYTHING: Final = "anything"
 
 REPLIES: Final = {
@@ -109,6 +118,11 @@ _OTHERS: Final[Node] = {
         "summary": "The channels of a named device.",
         "payload": {"type": "array", "items": {"type": "string"}},
     },
+    REVOCATION: {
+        "name": REVOCATION,
+        "summary": "A token, or a user's tokens, are bad from now on.",
+        "payload": {"$ref": f"#/components/schemas/{TokenRevocation.__name__}"},
+    },
     ANYTHING: {"name": ANYTHING, "summary": "Whatever was said.", "payload": {}},
 }
 
@@ -119,6 +133,7 @@ def document() -> Node:
     definitions: Node = {
         name: one for part in parts.values() for name, one in part["$defs"].items()
     }
+    definitions[TokenRevocation.__name__] = TokenRevocation.model_json_schema(by_alias=True)
     frames = {side: _frames(parts[f"{side}-frames.schema.json"]) for side in ("client", "server")}
     channels = {SOCKET: _socket(frames), **_exchanges(), **_queues()}
     return {
@@ -275,6 +290,7 @@ def _queues() -> Node:
         topology.DESK_SNAPSHOT.name: [SNAPSHOT_REQUEST],
         topology.REJECTED_QUEUE.name: [ANYTHING],
         topology.DEAD_QUEUE.name: [ANYTHING],
+        topology.REVOCATIONS.name: [REVOCATION],
     }
     found = {q.name: _queue(q, given.get(q.name) or reaching(q)) for q in topology.SERVICE_QUEUES}
     shard = topology.risk_shard(0)

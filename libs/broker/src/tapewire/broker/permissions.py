@@ -28,6 +28,7 @@ from tapewire.broker import topology
 from tapewire.broker.topology import ALERTS, DEAD, EVENTS, INBOX, INGEST, MARKET, RELAY, RISK
 
 DEFAULT_EXCHANGE: Final = "amq.default"
+REVOCATIONS: Final = topology.REVOCATIONS.name
 ADMINISTRATOR: Final = "administrator"
 
 
@@ -76,8 +77,9 @@ GRANTS: Final = (
         "holds clients: their trays, live copies, relays, commands",
         # The exchange between edges is not durable: the first edge to come back makes it again.
         declares=(RELAY, "edge.", "recent.", "inbox.", "subs."),
-        writes=(INGEST, DEFAULT_EXCHANGE),  # the latter for requests for snapshots
-        reads=(EVENTS, ALERTS, MARKET, INBOX),
+        # The latter for requests for snapshots, and for revocations.
+        writes=(INGEST, DEFAULT_EXCHANGE),
+        reads=(EVENTS, ALERTS, MARKET, INBOX, REVOCATIONS),
     ),
     Grant(
         "ingest",
@@ -85,28 +87,28 @@ GRANTS: Final = (
         declares=(topology.INGEST_INBOX.name,),
         # The default exchange: results, to producers that set reply-to.
         writes=(EVENTS, ALERTS, MARKET, topology.REJECTED, DEAD, DEFAULT_EXCHANGE),
-        reads=(INGEST,),
+        reads=(INGEST, REVOCATIONS),
     ),
     Grant(
         "risk",
         "alerts and stop orders",
         declares=("risk.",),
         writes=(EVENTS, ALERTS, DEAD),
-        reads=(RISK, EVENTS, MARKET),
+        reads=(RISK, EVENTS, MARKET, REVOCATIONS),
     ),
     Grant(
         "market",
         "conflates ticks into bundles, answers for last values",
         declares=("market.",),
         writes=(MARKET, ALERTS, DEFAULT_EXCHANGE),
-        reads=(MARKET,),
+        reads=(MARKET, REVOCATIONS),
     ),
     Grant(
         "desk",
         "keeps sessions and history; opens inboxes and refills them from the mailroom",
         declares=("desk.", topology.MAILROOM.name, "inbox."),
         writes=(EVENTS, DEAD, DEFAULT_EXCHANGE),
-        reads=(EVENTS, ALERTS, INBOX, topology.UNROUTED),
+        reads=(EVENTS, ALERTS, INBOX, topology.UNROUTED, REVOCATIONS),
     ),
     Grant("producer", "any program that emits events", writes=(INGEST,)),
     Grant(

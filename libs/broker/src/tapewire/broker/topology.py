@@ -25,6 +25,8 @@ RECENT_KEPT: Final = 100  # the original story's figure
 RECENT_EXPIRES_MS: Final = 7 * DAY_MS
 OWN_INBOX_EXPIRES_MS: Final = 14 * DAY_MS
 SUBSCRIPTIONS_EXPIRE_MS: Final = 30 * DAY_MS
+REVOCATIONS_KEPT: Final = "400D"  # a revocation lasts a year at most, and is not lost before
+REVOCATIONS_SEGMENT_BYTES: Final = 1_000_000  # what is too old goes by whole segments
 
 # Never reached. The default of 4.x, 20, deletes an alert at its 21st redelivery; -1 deletes at the
 # first requeue on 3.x.
@@ -147,6 +149,15 @@ REJECTED_QUEUE: Final = Queue(
 DEAD_QUEUE: Final = Queue(
     "dead", _quorum(single_active=False, dead_letter=False), (Binding(DEAD, "#"),)
 )
+REVOCATIONS: Final = Queue(
+    "revocations",
+    {
+        "x-queue-type": "stream",
+        "x-max-age": REVOCATIONS_KEPT,
+        "x-stream-max-segment-size-bytes": REVOCATIONS_SEGMENT_BYTES,
+    },
+)
+"""Revoked tokens: a log that whoever accepts tokens reads from the start (docs/adr/0024)."""
 
 SERVICE_QUEUES: Final = (
     MAILROOM,
@@ -157,6 +168,7 @@ SERVICE_QUEUES: Final = (
     DESK_SNAPSHOT,
     REJECTED_QUEUE,
     DEAD_QUEUE,
+    REVOCATIONS,
 )
 
 FLEET: Final[tuple[Thing, ...]] = (*EXCHANGES, *EXCHANGE_BINDINGS, *SERVICE_QUEUES)

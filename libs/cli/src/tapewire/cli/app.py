@@ -34,7 +34,7 @@ def tapewire(
 app.command()(running.up)
 app.command()(running.down)
 app.command()(status.status)
-app.command()(token.token)
+app.add_typer(token.app, name="token")
 app.command()(publish.publish)
 app.command()(tail.tail)
 app.command()(doctor.doctor)

@@ -1,14 +1,17 @@
-"""`tapewire token`: a token that the fleet accepts."""
+"""`tapewire token`: a token that the fleet accepts, and how one is taken back."""
 
 import os
 from typing import Annotated
 
 import typer
 
+from tapewire.cli import revoke
 from tapewire.cli.console import Failure, print_json
 from tapewire.cli.options import Json, RunDir, duration, names, the_fleet
 
-User = Annotated[str, typer.Option("--user", "-u", help="Whose token: the claim `sub`.")]
+User = Annotated[
+    str | None, typer.Option("--user", "-u", help="Whose token: the claim `sub`. Required.")
+]
 Scopes = Annotated[
     list[str] | None,
     typer.Option(
@@ -25,18 +28,27 @@ Supervises = Annotated[
 ]
 
 
+app = typer.Typer(invoke_without_command=True)
+
+
+@app.callback()
 def token(
-    user: User,
+    context: typer.Context,
+    user: User = None,
     scope: Scopes = None,
     ttl: Ttl = "10m",
     supervises: Supervises = None,
     run_dir: RunDir = None,
     as_json: Json = False,
 ) -> None:
-    """Print a token that this fleet accepts.
+    """Print a token that this fleet accepts; `token revoke` takes one back.
 
     Signed with the running fleet's secret, or with `TAPEWIRE_JWT_SECRET` where that is set.
     """
+    if context.invoked_subcommand is not None:
+        return
+    if user is None:
+        raise typer.BadParameter("whose token? Name a --user.")
     from tapewire.auth import DEFAULT_SCOPES, SCOPES, mint
 
     scopes = names(scope) or list(DEFAULT_SCOPES)
@@ -54,3 +66,7 @@ def token(
         print_json({"token": made, "user": user, "scopes": scopes, "expires_in_s": int(ttl_s)})
     else:
         print(made)
+
+
+app.command()(revoke.revoke)
+app.command()(revoke.revoked)

@@ -21,6 +21,12 @@ _WHAT: Final[dict[int, str]] = {
     CloseCode.FORBIDDEN: "forbidden origin or scope",
     CloseCode.REPLACED: "replaced by a newer connection of the same client id",
 }
+_ANOTHER_TOKEN: Final[dict[int, str]] = {
+    CloseCode.TOKEN_EXPIRED: "expired",
+    CloseCode.TOKEN_REVOKED: "was revoked",
+}
+"""After which a client comes back with another token, if it can have one."""
+
 _ERRORS: Final[dict[int, type[ConnectionStopped]]] = {
     CloseCode.INVALID_TOKEN: TokenRefused,
     CloseCode.REPLACED: Replaced,
@@ -68,8 +74,8 @@ def ending_of(error: BaseException, *, renewable_token: bool) -> Ending:
 
 
 def _closed(code: int, reason: str, *, renewable_token: bool) -> Ending:
-    if code == CloseCode.TOKEN_EXPIRED and not renewable_token:
-        what = "the token expired; pass a callable as token to have it renewed"
+    if code in _ANOTHER_TOKEN and not renewable_token:
+        what = f"the token {_ANOTHER_TOKEN[code]}; pass a callable as token to have it renewed"
         return Ending(what, code, TokenRefused(code, reason, what=what))
     if may_reconnect(code):
         return Ending(reason or f"closed with {code}", code)

@@ -56,6 +56,9 @@ from tapewire.contracts.preferences import (
 from tapewire.contracts.quality import (
     Quality,
 )
+from tapewire.contracts.revocations import (
+    TokenRevocation,
+)
 from tapewire.contracts.routing import (
     Route,
     quality_of,
@@ -117,6 +120,7 @@ __all__ = [
     "StopMode",
     "SystemNotification",
     "TimeZone",
+    "TokenRevocation",
     "TradeExecuted",
     "UserEvent",
     "VolatilityAlert",

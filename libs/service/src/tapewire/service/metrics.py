@@ -62,6 +62,11 @@ HANDLE_LATENCY = _seconds(
 AUTH_FAILURES = _counter(
     "auth.failures", "{token}", "Tokens refused; reason is one of a fixed list", "reason"
 )
+REVOCATIONS = _gauge(
+    "auth.revocations",
+    "{revocation}",
+    "Tokens and users of whom revocations are kept; the same on every service",
+)
 RATE_LIMITED = _counter(
     "rate_limited",
     "{request}",

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from fastapi import APIRouter, FastAPI
 
-from tapewire.auth import AuthSettings, Verifier
+from tapewire.auth import AuthSettings, Revoking, Verifier
 from tapewire.broker import Consumer, Link, Publisher, Role, responder, topology
 from tapewire.desk import (
     http_notifications,
@@ -72,7 +72,8 @@ def build(settings: DeskSettings, auth: AuthSettings) -> FastAPI:
     router = APIRouter(prefix="/v1", responses=REFUSALS)
     for pages in (http_sessions, http_notifications, http_preferences):
         pages.routes(router, Rim(database.engine, outbox, writing.caught_up))
-    verifier = Verifier.from_settings(auth)
+    revoking = Revoking(consuming)
+    verifier = Verifier.from_settings(auth, revoking)
     app = create_app(
         settings,
         service="desk",
@@ -82,6 +83,7 @@ def build(settings: DeskSettings, auth: AuthSettings) -> FastAPI:
             publishing,
             consuming,
             declaring,
+            revoking,
             outbox,
             writing,
             Cleaning(database.engine, keep=timedelta(days=settings.desk_keep_days)),

@@ -7,9 +7,9 @@ from fastapi import FastAPI
 from starlette.routing import WebSocketRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from tapewire.auth import AuthSettings, Verifier
+from tapewire.auth import AuthSettings, Revoking, Verifier
 from tapewire.broker import Caller, Publisher
-from tapewire.edge import operators
+from tapewire.edge import operators, revocations
 from tapewire.edge.connection import commands
 from tapewire.edge.connection.channels import ACCOUNTS
 from tapewire.edge.connection.commands import Commands
@@ -57,13 +57,14 @@ def build(settings: EdgeSettings, auth: AuthSettings) -> FastAPI:
     live, passing, pacing = Audience(), Audience(), Pacing()
     holdings = Holdings(live, passing, pacing)
     clock = Clock(settings.edge_tick_s)
-    verifier = Verifier.from_settings(auth)
     links = Links(
         settings.amqp_url,
         node=settings.edge_node,
         heartbeat_s=settings.edge_amqp_heartbeat_s,
         tasks=tasks,
     )
+    revoking = Revoking(links.consuming)
+    verifier = Verifier.from_settings(auth, revoking)
     publisher = Publisher(links.publishing)
     half = max(1, settings.edge_attach_concurrency // 2)
     # Apart, so that trays whose node hangs keep nobody from their inbox.
@@ -137,6 +138,7 @@ def build(settings: EdgeSettings, auth: AuthSettings) -> FastAPI:
     gate = Gate(
         settings,
         verifier=verifier,
+        revoking=revoking,
         mailboxes=mailboxes,
         conduct=conduct,
         clock=clock,
@@ -156,6 +158,7 @@ def build(settings: EdgeSettings, auth: AuthSettings) -> FastAPI:
             *([] if siblings is None else [siblings]),
             clock,
             links,
+            revoking,
             node,
             forwarding,
             verifier,
@@ -164,7 +167,7 @@ def build(settings: EdgeSettings, auth: AuthSettings) -> FastAPI:
             Figures(tally, gate=gate, lines=lines, mailboxes=mailboxes, relays=relays, clock=clock),
             gate,
         ],
-        routers=[commands.router, requests.router, operators.router],
+        routers=[commands.router, requests.router, operators.router, revocations.router],
         title="Tapewire edge",
         description=DESCRIPTION,
     )
@@ -172,6 +175,8 @@ def build(settings: EdgeSettings, auth: AuthSettings) -> FastAPI:
         app.state.gather = siblings.exposition
     app.state.verifier = verifier
     app.state.commands = asked
+    app.state.revoking = revoking
+    app.state.publisher = publisher
     app.state.mailboxes = mailboxes
     app.state.relays = relays
     app.state.lines = lines

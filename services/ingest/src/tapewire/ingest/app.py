@@ -2,7 +2,7 @@
 
 from fastapi import FastAPI
 
-from tapewire.auth import AuthSettings, Verifier
+from tapewire.auth import AuthSettings, Revoking, Verifier
 from tapewire.broker import Consumer, Link, Publisher, Role, topology
 from tapewire.ingest import amqp, http
 from tapewire.ingest.intake import Intake
@@ -46,11 +46,12 @@ def build(settings: IngestSettings, auth: AuthSettings) -> FastAPI:
         concurrency=amqp.CONCURRENCY,
         also=topology.FLEET,
     )
-    verifier = Verifier.from_settings(auth)
+    revoking = Revoking(consuming)
+    verifier = Verifier.from_settings(auth, revoking)
     app = create_app(
         settings,
         service="ingest",
-        components=(verifier, publishing, consuming, inbox),
+        components=(verifier, publishing, consuming, revoking, inbox),
         routers=(http.routes(intake, closed=inbox.health),),
         body_limit=settings.ingest_body_limit,
         title="Tapewire ingest",

@@ -4,7 +4,7 @@ from time import monotonic
 
 from fastapi import FastAPI
 
-from tapewire.auth import AuthSettings, Verifier
+from tapewire.auth import AuthSettings, Revoking, Verifier
 from tapewire.broker import Link, Publisher, Role, responder, topology
 from tapewire.market.api import routes
 from tapewire.market.bars import Bars
@@ -41,11 +41,13 @@ def build(settings: MarketSettings, auth: AuthSettings) -> FastAPI:
 
     feeds = [_feed(name, settings, consuming) for name in settings.market_feeds]
     intakes = [Intake(feed, rank, market) for rank, feed in enumerate(feeds)]
-    verifier = Verifier.from_settings(auth)
+    revoking = Revoking(consuming)
+    verifier = Verifier.from_settings(auth, revoking)
     parts: list[Component] = [
         verifier,
         publishing,
         consuming,
+        revoking,
         Flush(market, publishing, publisher, interval_s=1 / settings.market_rate_hz),
         responder(consuming, publisher, topology.MARKET_SNAPSHOT, snapshot),
         *intakes,

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from fastapi import FastAPI
 
-from tapewire.auth import AuthSettings, Verifier
+from tapewire.auth import AuthSettings, Revoking, Verifier
 from tapewire.broker import Link, Publisher, Role
 from tapewire.risk.api import routes
 from tapewire.risk.engine import Engine
@@ -67,11 +67,15 @@ def build(settings: RiskSettings, auth: AuthSettings) -> FastAPI:
         listen_s=repeats.listen_s,
         retention=timedelta(days=settings.risk_retention_days),
     )
-    verifier = Verifier.from_settings(auth)
+    revoking = Revoking(consuming)
+    verifier = Verifier.from_settings(auth, revoking)
     app = create_app(
         settings,
         service="risk",
-        components=[database, verifier, publishing, consuming, outbox, ticker, *consumers],
+        components=[
+            *(database, verifier, publishing, consuming, revoking, outbox, ticker),
+            *consumers,
+        ],
         routers=[routes(store, engine, stopping, watch)],
         title="Tapewire risk",
         description="Limits, open alerts and emergency stops.",

@@ -12,9 +12,10 @@ from typing import Any, Final
 from starlette.requests import Request
 from starlette.responses import Response
 
-from tapewire.auth import Claims, ExpiredToken, KeysUnavailable, TokenError, Verifier
+from tapewire.auth import Claims, TokenError, Verifier
 from tapewire.contracts.frames import CloseCode
 from tapewire.edge.connection.handshake import origin_allowed, token_of
+from tapewire.edge.connection.refusals import close_code
 from tapewire.edge.fallback.forwarding import Answer, Asked, Forwarding
 from tapewire.edge.fallback.http_wire import HttpWire
 from tapewire.edge.fallback.journal import End
@@ -35,6 +36,7 @@ STATUS: Final[dict[int, int]] = {
     CloseCode.RATE_LIMITED: 429,
     CloseCode.TOO_MANY_CONNECTIONS: 429,
     CloseCode.TOKEN_EXPIRED: 401,
+    CloseCode.TOKEN_REVOKED: 401,
     CloseCode.INVALID_TOKEN: 401,
     CloseCode.NO_AUTHENTICATION: 401,
     CloseCode.BAD_MESSAGE: 400,
@@ -149,12 +151,8 @@ class Fallbacks:
             raise Refused(_end(CloseCode.NO_AUTHENTICATION))
         try:
             return await self._verifier.verify(token)
-        except ExpiredToken:
-            raise Refused(_end(CloseCode.TOKEN_EXPIRED)) from None
-        except KeysUnavailable:
-            raise Refused(_end(CloseCode.OVERLOADED)) from None
-        except TokenError:
-            raise Refused(_end(CloseCode.INVALID_TOKEN)) from None
+        except TokenError as error:
+            raise Refused(_end(close_code(error))) from None
 
     async def answer(self, asked: Asked) -> Answer:
         """Do what is asked of a connection of this edge."""

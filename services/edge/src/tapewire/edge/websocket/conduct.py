@@ -16,7 +16,7 @@ from collections.abc import Coroutine
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
-from tapewire.auth import Claims, ExpiredToken, InvalidToken, TokenError, Verifier
+from tapewire.auth import Claims, TokenError, Unverifiable, Verifier
 from tapewire.auth.verifier import LEEWAY_S
 from tapewire.broker import NotConfirmed
 from tapewire.contracts.frames import (
@@ -36,6 +36,7 @@ from tapewire.contracts.frames import (
 )
 from tapewire.edge.connection.commands import Commands, Forbidden
 from tapewire.edge.connection.connection import Connection
+from tapewire.edge.connection.refusals import close_code
 from tapewire.edge.live.snapshots import Snapshots
 from tapewire.edge.mailbox.mailboxes import Mailboxes
 from tapewire.edge.runtime.clock import Clock
@@ -137,18 +138,15 @@ class Conduct:
     async def _refresh(self, connection: Connection, frame: Refresh) -> None:
         try:
             claims = await self._verifier.verify(frame.token)
-        except ExpiredToken:
-            connection.close(CloseCode.TOKEN_EXPIRED)
+        except Unverifiable:
+            self._say_error(connection, frame.id, "unavailable", "tokens cannot be verified now")
             return
-        except InvalidToken as error:
+        except TokenError as error:
             log.warning(
                 "token refused",
                 extra={"reason": error.reason, "address": connection.address},
             )
-            connection.close(CloseCode.INVALID_TOKEN)
-            return
-        except TokenError:
-            self._say_error(connection, frame.id, "unavailable", "tokens cannot be verified now")
+            connection.close(close_code(error))
             return
         if claims.subject != connection.user:
             connection.close(CloseCode.INVALID_TOKEN)

@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl
 
 from starlette.types import Receive, Scope, Send
 
-from tapewire.auth import Claims, ExpiredToken, KeysUnavailable, TokenError, Verifier
+from tapewire.auth import Claims, Revoking, TokenError, Verifier
 from tapewire.contracts.frames import (
     SUBPROTOCOL,
     Authenticate,
@@ -21,6 +21,7 @@ from tapewire.edge.connection.flusher import Flusher
 from tapewire.edge.connection.handshake import is_local, origin_allowed, token_of
 from tapewire.edge.connection.leaving import Leaving
 from tapewire.edge.connection.limits import Handshakes
+from tapewire.edge.connection.refusals import close_code
 from tapewire.edge.connection.session import Do, Hang, Say, Step
 from tapewire.edge.mailbox.mailboxes import Mailboxes, TooManyConnections
 from tapewire.edge.runtime.clock import Clock
@@ -54,6 +55,7 @@ class Gate:
         settings: EdgeSettings,
         *,
         verifier: Verifier,
+        revoking: Revoking,
         mailboxes: Mailboxes,
         conduct: Conduct,
         clock: Clock,
@@ -63,6 +65,9 @@ class Gate:
         self._settings = settings
         self._limits = settings.limits
         self._verifier = verifier
+        self._revoking = revoking
+        revoking.on_news.append(self._look_for_revoked)
+        self._looking = False
         self._mailboxes = mailboxes
         self._conduct = conduct
         self._clock = clock
@@ -333,13 +338,29 @@ class Gate:
 
     def _refuse(self, connection: Connection, error: TokenError) -> None:
         log.warning("token refused", extra={"reason": error.reason, "address": connection.address})
-        match error:
-            case ExpiredToken():
-                connection.close(CloseCode.TOKEN_EXPIRED)
-            case KeysUnavailable():
-                connection.close(CloseCode.OVERLOADED)
-            case _:
-                connection.close(CloseCode.INVALID_TOKEN)
+        connection.close(close_code(error))
+
+    def _look_for_revoked(self) -> None:
+        """Close whoever came with a token that was revoked since. One look for all news of a tick.
+
+        Also those that still wait for their mailbox: they are connections by now.
+        """
+        if not self._looking:
+            self._looking = True
+            self._clock.after(0.0, self._close_revoked)
+
+    def _close_revoked(self) -> None:
+        self._looking = False
+        for connection in list(self._connections):
+            if connection.claims is None:
+                continue
+            refusal = self._revoking.refusal(connection.claims)
+            if refusal is not None and not connection.closed:
+                log.warning(
+                    "token revoked",
+                    extra={"subject": connection.user, "address": connection.address},
+                )
+                connection.close(close_code(refusal))
 
     def _closed(self, connection: Connection) -> None:
         self._connections.pop(connection, None)
