@@ -6,11 +6,12 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import make_url, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from tapewire.service import ServiceSettings
-from tapewire.service.database import Database, engine_from, migrate
+from tapewire.service.database import DATABASE_ERRORS, Database, engine_from, migrate
+from tapewire.service.postgres import engine_of
 
 pytestmark = pytest.mark.containers
 IMAGE = os.environ.get("TAPEWIRE_TEST_POSTGRES_IMAGE", "postgres:17")
@@ -89,3 +90,37 @@ async def test_a_database_that_refuses_connections_is_a_fault_and_not_a_crash(da
     await database.start()
     assert database.health() == "DBAPIError"
     await database.stop()
+
+
+async def test_a_server_that_vanished_is_given_up_though_no_statement_has_a_bound(
+    docker_missing: str | None,
+):
+    """Its network is taken from it: no packet comes back, no goodbye, as when a host dies."""
+    os.environ["TESTCONTAINERS_RYUK_DISABLED"] = "true"  # stopped below
+    import docker
+    from testcontainers.community.postgres import PostgresContainer
+
+    if docker_missing:
+        pytest.skip(f"NOT TESTED on {IMAGE}: {docker_missing}")
+    with PostgresContainer(IMAGE, driver=None) as container:
+        wrapped = container.get_wrapped_container()
+        wrapped.reload()
+        ((network, where),) = wrapped.attrs["NetworkSettings"]["Networks"].items()
+        url = make_url(container.get_connection_url())
+        url = url.set(drivername="postgresql+asyncpg", host=where["IPAddress"], port=5432)
+        engine = engine_of(url, timeout_s=2)
+        try:
+            async with engine.connect() as idle, engine.connect() as busy:
+                await idle.scalar(text("SELECT 1"))
+                asking = asyncio.create_task(busy.execute(text("SELECT pg_sleep(3600)")))
+                while not await idle.scalar(
+                    text("SELECT 1 FROM pg_stat_activity WHERE wait_event = 'PgSleep'")
+                ):
+                    await asyncio.sleep(0.05)
+                docker.from_env().networks.get(network).disconnect(wrapped)
+                for doing in (asking, idle.execute(text("SELECT 1"))):
+                    with pytest.raises(DATABASE_ERRORS):
+                        async with asyncio.timeout(60):
+                            await doing
+        finally:
+            await engine.dispose()

@@ -1,17 +1,20 @@
-"""What the scribe does when the database cannot, on a SQLite file that is full."""
+"""What the scribe does when the database cannot: a full file, a commit that is not answered."""
 
 import asyncio
+import re
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 import pytest
 from sqlalchemy import event, func, select
+from yarl import URL
 
 from tapewire.broker import Settlement
 from tapewire.contracts import encode
 from tapewire.desk.app import MIGRATIONS
 from tapewire.desk.scribe import BATCH, Scribe
 from tapewire.desk.tables import EVENTS
+from tapewire.fleet.cable import Cable
 from tapewire.service import ServiceSettings
 from tapewire.service.database import engine_from, migrate
 
@@ -55,6 +58,26 @@ async def test_events_that_a_full_disk_refuses_come_again_and_none_is_set_aside(
     assert {await scribe.handle(letter) for letter in again} == {Settlement.ACK}
     await scribe.stop()
     await engine.dispose()
+
+
+@pytest.mark.containers
+async def test_events_whose_commit_was_not_answered_come_again_and_count_once(postgres_url, make):
+    wire = Cable(str(URL(postgres_url)))
+    settings = ServiceSettings(database_url=await wire.start(), database_timeout_s=1)
+    engine = engine_from(settings, "desk")
+    await migrate(engine, MIGRATIONS)
+    scribe = Scribe(engine, pace_s=0)
+    await scribe.start()
+    assert await scribe.handle(letters_of(make, 1)[0]) is Settlement.ACK
+    (letter,) = letters_of(make, 1)
+    strike = wire.freeze_at(re.compile(rb"COMMIT"), within_s=60)
+    _, told = await asyncio.gather(strike, scribe.handle(letter))
+    assert told is Settlement.REQUEUE
+    assert await scribe.handle(letter) is Settlement.ACK
+    assert await Commits(engine).entered() == 2
+    await scribe.stop()
+    await engine.dispose()
+    await wire.stop()
 
 
 class Commits:

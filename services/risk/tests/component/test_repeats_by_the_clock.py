@@ -4,7 +4,6 @@ import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 
@@ -75,8 +74,8 @@ def _repeat(body: bytes) -> int | None:
 
 
 @pytest.fixture
-async def desk(tmp_path: Path) -> AsyncIterator[Desk]:
-    settings = RiskSettings(amqp_url="amqp://nowhere", data_dir=tmp_path)
+async def desk(database_url: str) -> AsyncIterator[Desk]:
+    settings = RiskSettings(amqp_url="amqp://nowhere", database_url=database_url)
     database = Database(engine_from(settings, "risk"), MIGRATIONS)
     await database.start()
     desk = Desk(Store(database.engine))

@@ -2,9 +2,16 @@
 
 import re
 
+import pytest
+
 from tapewire.contracts import AlertAcknowledged
 from tapewire.risk.alerts import NO_INSTRUMENT, make_id
 
+pytestmark = pytest.mark.parametrize(
+    "database",
+    ["sqlite", pytest.param("postgresql", marks=pytest.mark.containers)],
+    indirect=True,
+)
 QUICK = {"risk_stop_mode": "off", "risk_repeat_emergency_s": 0.5}
 
 

@@ -1,5 +1,7 @@
 """What only a PostgreSQL shared by several processes can show."""
 
+import asyncio
+import re
 from contextlib import AsyncExitStack
 from decimal import Decimal
 
@@ -13,6 +15,7 @@ pytestmark = [
     pytest.mark.containers,
     pytest.mark.parametrize("database", ["postgresql"], indirect=True),
 ]
+TIMEOUT_S = 1.0  # for the database; nothing is asserted of it, but that it ends the wait
 LOSSES = (100, 760, 770, 910, 920, 1010, 1020)
 
 
@@ -49,6 +52,40 @@ async def test_events_wait_for_a_database_that_is_away(bus, risk, trader, databa
         await bus.until(lambda: len(bus.bodies("emergency_stop")) == 2)
     await wire.stop()
     # a confirm that could not be noted goes out again, under the same id
+    told = {body["id"]: body["alertLevel"] for body in bus.bodies("loss_limit")}
+    assert list(told.values()) == ["warning", "critical", "emergency"]
+
+
+async def test_a_database_gone_silent_holds_events_up_no_longer_than_it_is_waited_for(
+    bus, risk, trader, database
+):
+    wire = Cable(str(URL(database)))
+    async with risk(database_url=await wire.start(), database_timeout_s=TIMEOUT_S):
+        await bus.say(*crossing(trader)[:4])
+        await bus.until(lambda: len(bus.bodies("loss_limit")) == 1)
+        wire.freeze()  # whatever is pooled and whatever is under way; new connections work
+        await bus.say(*(trader.loses(x) for x in (950, 1100)))
+        await bus.until(lambda: len(bus.bodies("emergency_stop")) == 2)
+    await wire.stop()
+    told = {body["id"]: body["alertLevel"] for body in bus.bodies("loss_limit")}
+    assert list(told.values()) == ["warning", "critical", "emergency"]
+
+
+async def test_a_commit_that_was_not_answered_is_neither_lost_nor_done_twice(
+    bus, risk, trader, database, token
+):
+    wire = Cable(str(URL(database)))
+    async with risk(database_url=await wire.start(), database_timeout_s=TIMEOUT_S) as http:
+        for number, event in enumerate(crossing(trader)):
+            if number % 2 == 0 and number:  # what it commits is an alarm
+                strike = wire.freeze_at(re.compile(rb"COMMIT"), within_s=60)
+                await asyncio.gather(strike, bus.say(event))
+            else:
+                await bus.say(event)
+        await bus.until(lambda: len(bus.bodies("emergency_stop")) >= 2)
+        headers = token(trader.user, "session:read")
+        assert len((await http.get("/v1/stops", headers=headers)).json()) == 1
+    await wire.stop()
     told = {body["id"]: body["alertLevel"] for body in bus.bodies("loss_limit")}
     assert list(told.values()) == ["warning", "critical", "emergency"]
 

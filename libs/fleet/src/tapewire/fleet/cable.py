@@ -16,6 +16,7 @@ UNDERSTOOD_S: Final = 0.05  # the far end has read what it was sent, and done it
 class _Trap:
     pattern: re.Pattern[bytes]
     whole: bool
+    silent: bool = False  # nothing is broken: nothing passes any more
     sprung: asyncio.Future[None] = field(
         default_factory=lambda: asyncio.get_running_loop().create_future()
     )
@@ -71,7 +72,18 @@ class Cable:
         Raises:
             TimeoutError: it did not pass in time.
         """
-        self._trap = trap = _Trap(pattern, whole)
+        await self._set(_Trap(pattern, whole), within_s)
+
+    async def freeze_at(self, pattern: re.Pattern[bytes], *, within_s: float) -> None:
+        """`freeze` when ``pattern`` was next sent to the far end: it gets it, no answer comes back.
+
+        Raises:
+            TimeoutError: it did not pass in time.
+        """
+        await self._set(_Trap(pattern, whole=True, silent=True), within_s)
+
+    async def _set(self, trap: _Trap, within_s: float) -> None:
+        self._trap = trap
         try:
             async with asyncio.timeout(within_s):
                 await trap.sprung
@@ -148,6 +160,9 @@ class Cable:
         sink.write(data)
         await sink.drain()
         await asyncio.sleep(UNDERSTOOD_S)
-        self.cut()
+        if trap.silent:
+            self.freeze()
+        else:
+            self.cut()
         if not trap.sprung.done():
             trap.sprung.set_result(None)

@@ -4,6 +4,8 @@ import asyncio
 import logging
 import os
 import zlib
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +13,10 @@ from alembic import command
 from alembic.config import Config
 from sqlalchemy import URL, Connection, make_url, text
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from tapewire.broker import cancelled
-from tapewire.service import sqlite
+from tapewire.service import postgres, sqlite
 from tapewire.service.settings import ServiceSettings
 from tapewire.service.sqlite import READ_ONLY
 
@@ -22,6 +24,7 @@ log = logging.getLogger(__name__)
 
 PROBE_EVERY_S = 5.0
 PROBE_TIMEOUT_S = 3.0
+MIGRATING_S = 30.0  # for a connection, and for a silence of the network; not for a statement
 DATABASE_ERRORS: tuple[type[Exception], ...] = (SQLAlchemyError, OSError)
 """What a database that is away, restarted or full raises; none of them may end a loop."""
 
@@ -60,6 +63,7 @@ def engine_from(settings: ServiceSettings, default_name: str) -> AsyncEngine:
 
     SQLite: WAL, `synchronous=FULL` (a commit survives a power cut), foreign keys, a busy
     timeout, and transactions that really begin when they say so. The folder is created.
+    PostgreSQL: nothing waits longer than `database_timeout_s` (`postgres.engine_of`).
     """
     url = database_url(settings, default_name)
     if url.get_backend_name() == "sqlite":
@@ -68,7 +72,8 @@ def engine_from(settings: ServiceSettings, default_name: str) -> AsyncEngine:
         engine = create_async_engine(url)
         sqlite.prepare(engine.sync_engine)
         return engine
-    return create_async_engine(url, pool_pre_ping=True, pool_recycle=1800)
+    timeout_s = settings.database_timeout_s
+    return postgres.engine_of(url, timeout_s=timeout_s, statement_s=timeout_s)
 
 
 async def migrate(engine: AsyncEngine, alembic_dir: Path | str) -> None:
@@ -80,11 +85,26 @@ async def migrate(engine: AsyncEngine, alembic_dir: Path | str) -> None:
     """
     config = Config()
     config.set_main_option("script_location", str(alembic_dir).replace("%", "%%"))
-    async with engine.begin() as connection:  # SQLite: this takes the write lock
+    async with _migrating(engine) as connection:  # SQLite: this takes the write lock
         if connection.dialect.name == "postgresql":
             key = zlib.crc32(b"tapewire migrations")
             await connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": key})
         await connection.run_sync(_upgrade, config)
+
+
+@asynccontextmanager
+async def _migrating(engine: AsyncEngine) -> AsyncGenerator[AsyncConnection]:
+    """Open a transaction in which a statement may take as long as it takes."""
+    if engine.dialect.name != "postgresql":
+        async with engine.begin() as connection:
+            yield connection
+        return
+    patient = postgres.engine_of(engine.url, timeout_s=MIGRATING_S)
+    try:
+        async with patient.begin() as connection:
+            yield connection
+    finally:
+        await patient.dispose()
 
 
 def _upgrade(connection: Connection, config: Config) -> None:

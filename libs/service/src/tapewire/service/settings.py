@@ -122,3 +122,5 @@ class ServiceSettings(Settings):
     drain_timeout_s: float = Field(default=20.0, gt=0)
     data_dir: Path = Path(".run/data")
     database_url: str | None = Field(default=None, validation_alias="DATABASE_URL", repr=False)
+    database_timeout_s: float = Field(default=10.0, gt=0)
+    """PostgreSQL: for a connection, a statement, and a silence of the network."""

@@ -150,7 +150,8 @@ class Scribe(Background):
 
 def _is_the_databases_own(error: Exception) -> bool:
     """Return whether the trouble is the database's, such as a full disk, and not the event's."""
-    if isinstance(error, OperationalError):  # SQLite's: full, locked, I/O error
+    # SQLite's: full, locked, I/O error; a connection's: refused, or silent for too long
+    if isinstance(error, (OperationalError, OSError)):
         return True
     state = str(getattr(error.orig, "sqlstate", "")) if isinstance(error, DBAPIError) else ""
     return state[:2] in OWN_STATES

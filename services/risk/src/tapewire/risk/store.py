@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, RowMapping, Table, bindparam, func, select, text
+from sqlalchemy import ColumnElement, RowMapping, Table, bindparam, func, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from tapewire.risk.episode import OPEN, Episode
@@ -17,8 +17,6 @@ from tapewire.risk.stops import Stop, StopState
 from tapewire.risk.tables import EPISODES, OUTBOX, SESSIONS, STOPS
 from tapewire.risk.work import Work
 from tapewire.service.sqlite import READ_ONLY, SHORT
-
-STUCK_MS: Final = 20_000  # then PostgreSQL takes its locks from a process that does not move
 
 # Asked time and again while nothing happens: built once, since building costs more than asking.
 _DUE: Final = (
@@ -64,9 +62,6 @@ class Store:
         engine = self._short if short else self.engine
         if self._turn is None:
             async with engine.begin() as connection:
-                await connection.execute(
-                    text(f"SET LOCAL idle_in_transaction_session_timeout = {STUCK_MS}")
-                )
                 yield Work(connection)
             return
         async with self._turn, engine.begin() as connection:

@@ -90,14 +90,20 @@ class Ticker(Background):
                     await self._count()
                 if self._clock() >= forget_at:
                     forget_at = self._clock() + timedelta(seconds=FORGET_EVERY_S)
-                    async with self._store.work(short=False) as work:
-                        await work.forget(self._clock() - self._retention)
+                    await self.forget()
                 self._fault = None
             except DATABASE_ERRORS as error:
                 if self._fault is None:
                     log.warning("ticker", extra={"fault": str(error)})
                 self._fault = f"{type(error).__name__}: {error}"[:200]
             await asyncio.sleep(self._every_s)
+
+    async def forget(self) -> None:
+        """Delete what is older than the retention, some of it at a time."""
+        before, more = self._clock() - self._retention, True
+        while more:
+            async with self._store.work(short=False) as work:
+                more = await work.forget(before)
 
     async def _count(self) -> None:
         """Tell how many episodes are open, whichever process opened them."""

@@ -6,10 +6,15 @@ from typing import Final
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from tapewire.risk.store import STUCK_MS
 from tapewire.service.database import DATABASE_ERRORS
 
 LOCK: Final = 0x7461_7065  # the advisory lock's number: "tape"
+
+_AS_STUCK: Final = text(
+    "SELECT set_config('idle_session_timeout',"
+    " current_setting('idle_in_transaction_session_timeout'), false)"
+)
+"""The server takes the turn from a session that asks nothing, as it takes locks from one."""
 
 
 class Turn:
@@ -57,5 +62,5 @@ class Turn:
     async def _connect(self) -> AsyncConnection:
         plain = self._engine.execution_options(isolation_level="AUTOCOMMIT")
         self._connection = await plain.connect()
-        await self._connection.execute(text(f"SET idle_session_timeout = {STUCK_MS}"))
+        await self._connection.execute(_AS_STUCK)
         return self._connection

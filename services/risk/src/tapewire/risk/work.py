@@ -38,6 +38,8 @@ Key: TypeAlias = tuple[str, str]
 EventKey: TypeAlias = tuple[str, str, str]
 """An event: user id, session id, event id."""
 
+FORGOTTEN: Final = 5000  # events, or sent messages, deleted in one transaction
+
 EVENT_KEY: Final = ("user_id", "session_id", "event_id")
 
 _KEYS: Final = bindparam("keys", expanding=True)
@@ -136,8 +138,11 @@ class Work:
             update(OUTBOX).where(OUTBOX.c.seq == seq).values(sent_at=now)
         )
 
-    async def forget(self, before: datetime) -> int:
-        """Delete what nobody needs any more, but no latched emergency; return how many rows."""
+    async def forget(self, before: datetime) -> bool:
+        """Delete what nobody needs any more, but no latched emergency; return whether more is old.
+
+        Not all at once, which could take longer than the database is waited for.
+        """
         latched = (
             select(EPISODES.c.rule)
             .where(
@@ -147,10 +152,13 @@ class Work:
             )
             .exists()
         )
-        gone = 0
+        applied = [APPLIED.c[name] for name in EVENT_KEY]
+        old = select(*applied).where(APPLIED.c.applied_at < before).limit(FORGOTTEN)
+        sent = select(OUTBOX.c.seq).where(OUTBOX.c.sent_at < before).limit(FORGOTTEN)
+        more = False
         for statement in (
-            delete(APPLIED).where(APPLIED.c.applied_at < before),
-            delete(OUTBOX).where(OUTBOX.c.sent_at < before),
+            delete(APPLIED).where(tuple_(*applied).in_(old)),
+            delete(OUTBOX).where(OUTBOX.c.seq.in_(sent)),
             delete(SESSIONS).where(SESSIONS.c.updated_at < before, ~latched),
             delete(EPISODES).where(
                 ~select(SESSIONS.c.user_id)
@@ -161,8 +169,8 @@ class Work:
                 .exists()
             ),
         ):
-            gone += (await self._connection.execute(statement)).rowcount
-        return gone
+            more |= (await self._connection.execute(statement)).rowcount >= FORGOTTEN
+        return more
 
     async def _read(self, keys: Collection[Key]) -> dict[Key, Session]:
         rows = await self._connection.execute(_SESSIONS, {"keys": list(keys)})
