@@ -9,6 +9,8 @@ export interface LivenessPorts {
   stale(isStale: boolean): void;
   latency(ms: number): void;
   silent(): void;
+  /** Whether the browser says that there is no network, whatever still comes. */
+  isCut(): boolean;
 }
 
 const FIRST_BEAT_MS = 1000; // the round trip is measured when the rush of the first messages is over
@@ -61,12 +63,16 @@ export class Liveness {
     this.#timers.set("watch", staleIn > 0 ? staleIn : overIn, () => this.watch());
   }
 
-  /** Asks for a sign of life now: after sleep, or when the network is said to have changed. */
+  /**
+   * Asks for a sign of life now: after sleep, or when the network is said to have changed. And again
+   * while it is said to be away, for what came first may have been on its way when it went.
+   */
   probe(): void {
     const before = this.#frames;
     this.#beat();
     this.#timers.set("probe", PROBE_MS, () => {
       if (this.#frames === before) this.#ports.silent();
+      else if (this.#ports.isCut()) this.probe();
     });
   }
 

@@ -111,6 +111,18 @@ describe("connection", () => {
     expect(scene.client.info).toMatchObject({ state: "reconnecting", code: 4003 });
   });
 
+  it("is_not_taken_in_by_what_was_still_on_its_way_when_the_network_went", async () => {
+    const scene = await new Scene({}, { answers: false }).connected();
+    scene.server.answer = () => {};
+    scene.isOnline = false;
+    scene.signal("offline");
+    scene.server.connection.send(trade("t-1"));
+    await pass(5000);
+    expect(scene.client.info.state).toBe("connected");
+    await pass(5000);
+    expect(scene.client.info).toMatchObject({ state: "offline", code: 4003 });
+  });
+
   it("wakes_from_sleep_to_a_new_connection_without_waiting", async () => {
     const scene = await new Scene().connected();
     vi.setSystemTime(Date.now() + 3_600_000); // timers stood still
