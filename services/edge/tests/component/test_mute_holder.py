@@ -8,9 +8,13 @@ import asyncio
 
 import pytest
 from aiormq.abc import AbstractChannel
+from yarl import URL
 
 from tapewire.edge.mailbox import handover, succession
 from tapewire.edge.mailbox.state import State
+from tapewire.fleet.rabbitmq import Node
+
+from .conftest import world_on
 
 HELD = 4
 
@@ -104,3 +108,29 @@ async def test_who_was_handed_nothing_yet_waits_for_the_mute_holder_too(quorum_w
     await left_and_waiting(world, line)
     await holder.give_back()
     await line.released.wait()
+
+
+@pytest.fixture
+async def told_world(broker, broker_url):
+    """Quorum inboxes on a broker whose processes can be told something: this machine's."""
+    if not isinstance(broker, Node):
+        pytest.skip("NOT TESTED: no way into the broker's node")
+    vhost = URL(broker_url).path.lstrip("/")
+    async for world in world_on(broker_url, "quorum"):
+        yield world, lambda word: broker.eval(f"sys:{word}('{vhost}_inbox.alice')")
+
+
+async def test_a_leader_that_does_not_answer_is_not_taken_for_the_end_of_a_holder(
+    told_world, hurried
+):
+    """RabbitMQ counts no consumers then, and no messages."""
+    world, tell_leader = told_world
+    holder, _, client, line, raised = await beside_a_mute_holder(world)
+    await holder.cancel()
+    raised.append(await world.alert(HELD))
+    await world.until(lambda: line.tray.is_holder)
+    tell_leader("suspend")
+    await client.quiet(1.0)  # each look takes a quarter of a second
+    tell_leader("resume")
+    await holder.give_back()
+    assert await client.ids(HELD + 1) == raised

@@ -51,7 +51,8 @@ class Handover:
                 await line.lane.cancel(line.consumer_tag, [one.tag for one in first])
         except CONNECTION_ERRORS as error:
             log.info("consumer not cancelled: %s", error)  # it went with its AMQP channel
-        more += line.tray.give_back()  # what was on its way
+        late = line.tray.give_back()  # what was on its way
+        more += late
         returned = (before.messages if before is not None else 0) + len(first)
         while more:
             if in_parts:
@@ -62,28 +63,39 @@ class Handover:
             more = more[at_once:]
         line.lane.flush()
         if line.is_quorum and was_consumed:
-            await self._left(line)
+            await self._left(line, gave_back=bool(held or late))
+        elif late:
+            with suppress(*CONNECTION_ERRORS):
+                await line.lane.catch_up()  # our word that it is closed travels another way
 
-    async def _left(self, line: Line) -> None:
+    async def _left(self, line: Line, *, gave_back: bool) -> None:
         """Wait until the broker counts our consumer no more: all that it held is back by then.
 
         How many are ready would not tell: new ones come meanwhile. Nor would what came here: the
         broker itself takes back what was on its way when the consumer was cancelled, after the
         round trip of that.
+
+        That nobody consumes it and nothing is in it says a quorum queue also when it cannot be
+        asked; where something was given back, it is asked again.
         """
         until = self._clock.now() + LEFT_WITHIN_S
         while self._clock.now() < until:
             with suppress(*BROKER_FAULTS):  # it may be about to choose a new leader of the queue
                 found = await self._admins[line.kind].look(line.queue)
                 successors = 1 if line.tray.peers else 0
-                if found is None or found.consumers <= successors:
+                if found is None or (
+                    found.consumers <= successors and not (gave_back and found.is_blank)
+                ):
                     return
             await asyncio.sleep(LOOK_EVERY_S)
 
     async def _returned(self, line: Line, count: int) -> None:
         """Wait until that many are ready again, unless another edge takes them meanwhile."""
         until = self._clock.now() + RETURNED_WITHIN_S
-        while not line.tray.peers and self._clock.now() < until:
+        is_taken = (
+            line.shared and line.tray.peers
+        )  # who waits for a program's own takes nothing yet
+        while not is_taken and self._clock.now() < until:
             found = await self._look(line)
             if found is None or found.messages >= count:
                 return

@@ -82,12 +82,12 @@ class Letters:
 
     def closing(self, line: Line) -> None:
         """Say that a line is being given back here: whoever gets its tray should wait for that."""
-        if line.shared and (line.tray.told_so_far or line.tray.is_holder):
+        if line.has_heirs and (line.tray.told_so_far or line.tray.is_holder):
             self._relays.closing(line.word, line.name)
 
     def closed(self, line: Line) -> None:
         """Say that a line is closed here."""
-        if line.shared:
+        if line.has_heirs:
             self._relays.closed(line.word, line.name)
 
     def read(self, note: Note) -> None:

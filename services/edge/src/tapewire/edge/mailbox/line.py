@@ -1,6 +1,7 @@
 """A line: a tray of this edge and its consumer on the broker."""
 
 import asyncio
+from collections.abc import Callable
 from itertools import count
 from typing import Final
 
@@ -8,6 +9,7 @@ from tapewire.broker.topology import Queue
 from tapewire.edge.connection.connection import Connection
 from tapewire.edge.connection.effects import Kind, Member, Parcel
 from tapewire.edge.mailbox.lane import Lane
+from tapewire.edge.mailbox.state import State
 from tapewire.edge.mailbox.tray import Tray
 from tapewire.edge.runtime.flag import Flag
 
@@ -40,6 +42,7 @@ class Line:
         answered: its holder has told, or all of them have.
         epoch: tells this opening of the line from others of this edge.
         released: nothing of it is left on this edge.
+        on_released: called then.
         lock: held while it is looked up, consumed or released; one at a time.
         waiting: how many messages its queue had ready when it was last looked at.
         succeeding: waits for the last holder's end, since this edge has become the holder.
@@ -64,6 +67,7 @@ class Line:
         self.asked = False
         self.answered = Flag()
         self.released = Flag()
+        self.on_released: list[Callable[[], None]] = []
         self.lock = asyncio.Lock()
         self.waiting = 0
         self.was_absent = False
@@ -75,6 +79,20 @@ class Line:
     def name(self) -> str:
         """The queue's name."""
         return self.queue.name
+
+    @property
+    def has_heirs(self) -> bool:
+        """Whether another edge may wait for this one's end: any inbox's, a program's own too."""
+        return self.shared or self.kind is Kind.INBOX
+
+    @property
+    def answers_to_the_end(self) -> bool:
+        """Whether an edge that opens it while it is given back here must be told of that.
+
+        Of a shared quorum queue the broker tells, once something comes of it.
+        """
+        is_draining = self.tray.state is State.DRAINING
+        return is_draining and self.kind is Kind.INBOX and not (self.shared and self.is_quorum)
 
     @property
     def is_quorum(self) -> bool:

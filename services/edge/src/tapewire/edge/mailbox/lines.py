@@ -177,7 +177,7 @@ class Lines:
                     found = await self._lookup.find(line)
                     asking = found.consumers > 0
                     line.expected, line.asked = found.consumers, asking and line.shared
-                    if asking or line.shared:
+                    if asking or line.has_heirs:
                         self.letters.announce(line, client)
                     if asking and line.shared:
                         await self._hear(line)
@@ -228,6 +228,8 @@ class Lines:
                 event.set()  # nobody waits for anything of it any more
             self.releasing -= 1
             self.letters.closed(line)
+            for call in line.on_released:
+                call()
 
     async def _outlast(self, line: Line) -> None:
         """Wait for the end of the last holder: what it has to give back yet is older than ours."""

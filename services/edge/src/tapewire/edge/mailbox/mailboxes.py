@@ -8,6 +8,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import NamedTuple
 
 from tapewire.broker import full_jitter, topology
@@ -365,7 +366,11 @@ class Mailboxes:
         if seat.recent is not None and not seat.recent.claims:
             self._rebinding.drop(seat.recent.name)
         if seat.bound:
-            self._node.unbind(self._bindings(connection))
+            unbind = partial(self._node.unbind, self._bindings(connection))
+            if seat.inbox is not None and seat.inbox.answers_to_the_end:
+                seat.inbox.on_released.append(unbind)
+            else:
+                unbind()
         self._holdings.let_go(connection)
         self._wishes.left(connection)
         users = self._users[connection.word]

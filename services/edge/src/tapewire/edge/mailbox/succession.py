@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Mapping
-from contextlib import suppress
 from typing import Final
 
 from tapewire.edge.connection.effects import Kind
@@ -18,6 +17,9 @@ HOLDER_LEAVES_WITHIN_S: Final = 2.0  # longer, and it is stuck: the broker will 
 # How long a new holder waits for the last one to say that it has given everything back. One that
 # was killed is not waited for; one that is there and says nothing has lost its way to say it.
 SUCCEED_WITHIN_S: Final = 5.0
+# A broker that does not say whether the last one has ended is asked for longer: what that one gives
+# back is as late as its answers. Past this, late and in disorder is better than later still.
+SILENCE_S: Final = 60.0
 
 
 class Succession:
@@ -60,6 +62,8 @@ class Succession:
                 break
             gone = gone + 1 if found.consumers == 0 else 0
             if gone and (line.is_quorum or found == before or gone == LOOKS_WITHOUT_HOLDER):
+                if line.is_quorum and found.is_blank:  # or the broker does not know
+                    line.tray.predecessor.suppose(1)
                 break
             if not gone and self._clock.now() >= until:
                 line.tray.predecessor.suppose(found.consumers)
@@ -73,25 +77,33 @@ class Succession:
         """
         last = line.tray.predecessor
         until, pause_s = self._clock.now() + SUCCEED_WITHIN_S, LOOK_FIRST_AFTER_S
+        at_most = self._clock.now() + SILENCE_S
         if (wait := last.wait) is None:
             return False
-        while last.wait is wait and self._clock.now() < until and not await self._is_gone(line):
+        while last.wait is wait and self._clock.now() < until:
+            if (is_gone := await self._is_gone(line)) is True:
+                break
+            if is_gone is None and line.claims:
+                until = max(until, min(at_most, self._clock.now() + SUCCEED_WITHIN_S))
             await asyncio.sleep(pause_s)
             pause_s = min(2 * pause_s, LOOK_EVERY_S)
         return last.wait is wait
 
-    async def _is_gone(self, line: Line) -> bool:
-        """Whether the last holder has given all back, or is not there any more.
+    async def _is_gone(self, line: Line) -> bool | None:
+        """Whether the last holder has given all back, or is not there any more; None: not known.
 
         Of a quorum queue the broker knows: beside the consumer that it delivers to, it counts only
-        those that have something to give back.
+        those that have something to give back. As this edge consumes it, none is no answer.
         """
         last = line.tray.predecessor
         if line.is_quorum or not last.node:
-            with suppress(*BROKER_FAULTS):
+            try:
                 found = await self._admins[line.kind].look(line.queue)
-                return found is None or found.consumers <= (1 if line.is_quorum else last.others)
-            return False
+            except BROKER_FAULTS:
+                return None
+            if found is not None and line.is_quorum and found.is_blank:
+                return None
+            return found is None or found.consumers <= (1 if line.is_quorum else last.others)
         queue = self._queues.get(last.node)
         if queue is None or await self._presence.has(queue):
             return False
