@@ -184,3 +184,21 @@ def _all_ready(run_dir):
     env = {**os.environ, "TAPEWIRE_RUN_DIR": str(run_dir)}
     command = [sys.executable, "-m", "tapewire.cli", "status"]
     return subprocess.run(command, env=env, capture_output=True, check=False).returncode == 0
+
+
+def test_a_token_is_revoked_and_listed(run_dir):
+    token = tapewire("token", "--user", "mallory", run_dir=run_dir).strip()
+    said = json.loads(tapewire("token", "revoke", token, "--json", run_dir=run_dir))
+    everything = tapewire(
+        "token", "revoke", "--user", "mallory", "--longest", "1h", run_dir=run_dir
+    )
+    assert "tokens of mallory" in everything
+
+    deadline = time.monotonic() + 30
+    while True:  # it comes back to the edge by way of the broker
+        listed = json.loads(tapewire("token", "revoked", "--json", run_dir=run_dir))
+        kinds = {(one.get("tokenId"), one.get("userId")) for one in listed}
+        if {(said["tokenId"], None), (None, "mallory")} <= kinds:
+            break
+        assert time.monotonic() < deadline, listed
+    assert "mallory" in tapewire("token", "revoked", run_dir=run_dir)
