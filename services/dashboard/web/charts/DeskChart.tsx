@@ -160,7 +160,8 @@ function draw(container: HTMLElement, symbol: string | null): Drawing {
     if (!pane || !text) continue;
     createTextWatermark(pane, { horzAlign: "left", vertAlign: "top", lines: [{ text, color: colour("--muted"), fontSize: 11 }] });
   }
-  return { chart, pnl, price, markers: createSeriesMarkers(price, []) };
+  // Room for the marks is in the margins: scaled in, they would flatten the line between them.
+  return { chart, pnl, price, markers: createSeriesMarkers(price, [], { autoScale: false }) };
 }
 
 function mix(hex: string, alpha: number): string {
