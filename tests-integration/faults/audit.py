@@ -51,11 +51,12 @@ class Device:
 
 @dataclass(frozen=True, slots=True)
 class Handled:
-    """A handler returned."""
+    """A handler returned. ``redelivered``: as its edge said; no rule asks for it."""
 
     id: str
     device: Device
     at: float
+    redelivered: bool = False
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,12 @@ from time import monotonic
 
 from faults.audit import Device, Handled, Sent, Verdict, audit
 
+AROUND_S = 5.0  # before and after an alert that was out of order
+
+
+def _said(one: Handled) -> str:
+    return f"{one.at:.3f} {one.device.name}" + (" redelivered" if one.redelivered else "")
+
 
 class Book:
     """What was sent and what was handled. Times are `time.monotonic`: the machine's, not ours."""
@@ -35,9 +41,12 @@ class Book:
         """Its publisher was told that it is taken."""
         self._sent[id_] = replace(self._sent[id_], confirmed_at=monotonic())
 
-    def handled(self, id_: str, device: Device, at: float | None = None) -> None:
-        """A device's handler has dealt with it."""
-        self._handled.append(Handled(id_, device, monotonic() if at is None else at))
+    def handled(
+        self, id_: str, device: Device, at: float | None = None, *, redelivered: bool = False
+    ) -> None:
+        """A device's handler has dealt with it. ``redelivered``: as its edge said."""
+        at = monotonic() if at is None else at
+        self._handled.append(Handled(id_, device, at, redelivered))
         self._seen.setdefault(id_, set()).add(device)
 
     def noted(self, device: Device, what: str) -> None:
@@ -64,21 +73,38 @@ class Book:
         return audit(sent, handled, self.devices, depths=depths)
 
     def history(self, verdict: Verdict) -> list[str]:
-        """Return what is known of every alert that a finding names: where to look for causes."""
+        """Return what is known of every alert that a finding names: where to look for causes.
+
+        Of an alert out of order, also what befell its user's devices around it.
+        """
         lines: list[str] = []
         for id_, alert in self._sent.items():
             if any(id_ in sentence.split() for sentence in verdict.findings):
                 lines.append(f"{id_} confirmed at {alert.confirmed_at}")
-                lines += [f"    {h.at:.3f} {h.device.name}" for h in self._handled if h.id == id_]
+                lines += [f"    {_said(h)}" for h in self._handled if h.id == id_]
+        for id_, alert in self._sent.items():
+            if any(f" {id_} after " in sentence for sentence in verdict.disordered):
+                lines += [f"around {id_}", *self._around(id_, alert.user)]
         return lines
+
+    def _around(self, id_: str, user: str) -> list[str]:
+        mine = {device.name for device in self.devices if device.user == user}
+        times = [h.at for h in self._handled if h.id == id_]
+        first, last = min(times) - AROUND_S, min(times) + AROUND_S
+        rows = [(h.at, _said(h) + f" {h.id}") for h in self._handled if h.device.name in mine]
+        rows += [(at, f"{at:.3f} {name} {what}") for at, name, what in self._noted if name in mine]
+        return [f"    {said}" for at, said in sorted(rows) if first <= at <= last]
 
     def dump(self, path: Path) -> None:
         """Write everything down, in the order of time, one JSON list a line.
 
-        (time, "confirmed", id), (time, device, id) when it was handled, (time, device, "- note").
+        (time, "confirmed", id), (time, device, id, redelivered) when it was handled,
+        (time, device, "- note").
         """
-        rows = [(a.confirmed_at or 0.0, "confirmed", a.id) for a in self._sent.values()]
-        rows += [(h.at, h.device.name, h.id) for h in self._handled]
+        rows: list[tuple] = [
+            (a.confirmed_at or 0.0, "confirmed", a.id) for a in self._sent.values()
+        ]
+        rows += [(h.at, h.device.name, h.id, h.redelivered) for h in self._handled]
         rows += self._noted
         path.write_text("".join(json.dumps(row) + "\n" for row in sorted(rows)))
 

@@ -36,7 +36,7 @@ async def main(told: dict) -> None:
     file = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
 
     def handle(message) -> None:
-        os.write(file, json.dumps([message.id, monotonic()]).encode() + b"\n")
+        os.write(file, json.dumps([message.id, monotonic(), message.redelivered]).encode() + b"\n")
 
     client.on_message("risk_alert", handle)
     await client.connect(wait=False)

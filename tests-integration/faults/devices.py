@@ -5,11 +5,13 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 from random import Random
+from typing import Any, Literal
 
+from office_proxy import office_proxy
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import WebSocketException
 
@@ -20,6 +22,10 @@ from tapewire.client import Backoff, FileStore, WebSocketClient
 FLAP_S = 0.05
 BACKOFF = Backoff(first_s=0.1, cap_s=1.0)
 ALERT = "risk_alert"
+BLOCKED_WITHIN_S = 2.0  # a stream of which nothing comes through; then polls
+POLL_LASTS_S = 30.0  # longer than an edge lets one wait
+
+Way = Literal["websocket", "sse", "long-poll"]
 
 
 class Came:
@@ -67,41 +73,66 @@ class Came:
 
 
 class SdkDevice(Came):
-    """The SDK with a file store: every life of it is a new client on the same file."""
+    """The SDK with a file store: every life of it is a new client on the same file.
 
-    def __init__(self, *came, directory: Path) -> None:
+    | way | it is |
+    |---|---|
+    | websocket | connected to an edge |
+    | sse | behind a proxy that lets no WebSocket through |
+    | long-poll | behind one that lets no stream through, either |
+    """
+
+    def __init__(self, *came, directory: Path, way: Way = "websocket") -> None:
         super().__init__(*came)
         self._path = directory / f"{self.device.name}.txt"
+        self._way = way
 
     async def live(self) -> None:
-        while True:
-            self.rng.shuffle(self.urls)
-            client = WebSocketClient(
-                self.urls,
-                self.token,
-                shuffle=False,
-                inbox="own" if self.device.own else None,
-                store=FileStore(self._path, client_id=self.device.name),
-                backoff=BACKOFF,
-                open_timeout_s=5.0,
-                drain_s=1.0,
+        async with AsyncExitStack() as stack:
+            options: dict[str, Any] = {}
+            if self._way != "websocket":
+                streams = self._way == "sse"
+                proxy = await stack.enter_async_context(
+                    office_proxy(websockets=False, streams=streams)
+                )
+                proxy.longest_s = POLL_LASTS_S
+                options["connect_options"] = {"proxy": proxy.url}
+            while True:
+                await self._life(options)
+                await self.while_leaving(2.0)
+
+    async def _life(self, options: Mapping[str, Any]) -> None:
+        self.rng.shuffle(self.urls)
+        client = WebSocketClient(
+            self.urls,
+            self.token,
+            shuffle=False,
+            inbox="own" if self.device.own else None,
+            store=FileStore(self._path, client_id=self.device.name),
+            backoff=BACKOFF,
+            open_timeout_s=5.0 if self._way == "websocket" else BLOCKED_WITHIN_S,
+            drain_s=1.0,
+            **options,
+        )
+        client.on_message(ALERT, self._handle)
+        client.on_state(
+            lambda change: self.book.noted(
+                self.device, f"{change.after.value} {client.transport or ''}".strip()
             )
-            client.on_message(ALERT, self._handle)
-            client.on_state(lambda change: self.book.noted(self.device, change.after.value))
-            self.book.noted(self.device, f"begins with {self.urls[0]}")
-            try:
-                await client.connect(wait=False)
-                if not self.connected.is_set():  # its inbox is there after the first welcome
-                    await client.connect()
-                    self.connected.set()
-                await self.while_here(6.0)
-            finally:
-                await client.disconnect()
-            await self.while_leaving(2.0)
+        )
+        self.book.noted(self.device, f"begins with {self.urls[0]}")
+        try:
+            await client.connect(wait=False)
+            if not self.connected.is_set():  # its inbox is there after the first welcome
+                await client.connect()
+                self.connected.set()
+            await self.while_here(6.0 if self._way == "websocket" else 12.0)
+        finally:
+            await client.disconnect()
 
     async def _handle(self, message) -> None:
         await asyncio.sleep(self.rng.uniform(0, 0.01))
-        self.book.handled(message.id, self.device)
+        self.book.handled(message.id, self.device, redelivered=message.redelivered)
 
 
 class ProcessDevice(Came):
@@ -155,8 +186,8 @@ class ProcessDevice(Came):
             for line in log:
                 if line.endswith(b"\n"):
                     self._read += len(line)
-                    id_, at = json.loads(line)
-                    self.book.handled(id_, self.device, at)
+                    id_, at, *more = json.loads(line)
+                    self.book.handled(id_, self.device, at, redelivered=any(more))
 
 
 class RawDevice(Came):
@@ -213,7 +244,9 @@ class RawDevice(Came):
                 await self.while_leaving(4.0)
             if self.manner == "shy" and not self.stay.is_set():
                 continue
-            self.book.handled(message["id"], self.device)
+            self.book.handled(
+                message["id"], self.device, redelivered=bool(message.get("redelivered"))
+            )
             await socket.send(json.dumps({"type": "ack", "ids": [message["id"]]}))
 
 

@@ -1,6 +1,7 @@
 """Who is there during a campaign: publishers, users, their devices, and the cables between."""
 
 import asyncio
+import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -16,6 +17,7 @@ from faults.audit import Device
 from faults.book import Book
 from faults.cluster import ClusterFleet
 from faults.devices import Came, ProcessDevice, RawDevice, SdkDevice
+from faults.node_devices import NodeDevice, missing
 from faults.publishers import Publisher
 from faults.sessions import Sessions
 from faults.target import Target
@@ -53,6 +55,10 @@ CAST = (
     Role(ProcessDevice, "killed", "program"),
     Role(SdkDevice, "botted", "person"),
     Role(SdkDevice, "botted", "bot", own=True),
+    Role(SdkDevice, "office", "stream", more={"way": "sse"}),
+    Role(SdkDevice, "office", "polls", own=True, more={"way": "long-poll"}),
+    Role(NodeDevice, "node", "page"),
+    Role(NodeDevice, "node", "program", own=True, more={"way": "sse"}),
 )
 LONER = Role(RawDevice, "loner", "raw")
 """Comes only to settle; gets no alerts but those that a strike publishes."""
@@ -91,7 +97,9 @@ class World:
         self._directory = directory
         self._name = name
         self._crowd = crowd
-        self._cast = cast
+        self._cast = [role for role in cast if role.kind is not NodeDevice or not missing()]
+        if len(self._cast) < len(cast):
+            print(f"NOT TESTED: the TypeScript SDK: {missing()}", file=sys.stderr)
         self._urls: list[str] = []
         self._living: list[asyncio.Task[None]] = []
         self._newcomers = 0
