@@ -18,7 +18,9 @@ def refused(status: int) -> Ending:
     return ending_of(InvalidStatus(Response(status, "", Headers())), renewable_token=True)
 
 
-@pytest.mark.parametrize("code", [4000, 4001, 4003, 4004, 4005, 4006, 4042, 1001, 1011, 1012, 1013])
+@pytest.mark.parametrize(
+    "code", [4000, 4001, 4003, 4004, 4005, 4006, 4007, 4042, 1001, 1011, 1012, 1013]
+)
 def test_trouble_of_the_server_is_no_reason_to_stop(code: int) -> None:
     assert closed(code).stop is None
 
@@ -46,8 +48,9 @@ def test_message_too_big_and_protocol_errors_stop() -> None:
     assert all(closed(code).stop is not None for code in (1000, 1002, 1003, 1007, 1008, 1009))
 
 
-def test_expired_token_that_nobody_can_renew_stops() -> None:
+def test_expired_or_revoked_token_that_nobody_can_renew_stops() -> None:
     assert isinstance(closed(4004, renewable=False).stop, TokenRefused)
+    assert isinstance(closed(4007, renewable=False).stop, TokenRefused)
 
 
 @pytest.mark.parametrize("status", [408, 429, 500, 502, 503, 504])

@@ -4,7 +4,7 @@
 
     ClientError
     ├── ConnectionStopped      the server ended the connection for good: it will not come back
-    │   ├── TokenRefused       the token is invalid or expired and cannot be renewed
+    │   ├── TokenRefused       the token is invalid, or expired or revoked and cannot be renewed
     │   └── Replaced           a newer connection of the same client id took over
     ├── GaveUp                 ``max_attempts`` tries in a row failed
     ├── NotConnected           the call needs a connection and there is none: call again later
