@@ -151,11 +151,14 @@ FEED_STALENESS = _gauge("market.feed.staleness", "s", "Time since the feed's las
 FEED_RECONNECTS = _counter(
     "market.feed.reconnects", "{reconnect}", "Feed connections made again", "feed"
 )
+FEED_GAPS = _counter(
+    "market.feed.gaps", "{gap}", "Times that a venue's sequence numbers left some out", "feed"
+)
 TICKS = _counter("market.ticks", "{tick}", "Ticks received", "feed")
 BAD_TICKS = _counter(
     "market.bad_ticks",
     "{tick}",
-    "Ticks set aside; reason is negative, crossed, out_of_order or jump",
+    "Ticks set aside; reason is negative, crossed, out_of_order, jump or malformed",
     "feed",
     "reason",
 )

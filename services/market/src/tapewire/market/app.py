@@ -39,7 +39,7 @@ def build(settings: MarketSettings, auth: AuthSettings) -> FastAPI:
         metrics.histogram(metrics.SNAPSHOT_LATENCY).record(seconds, {"source": "market"})
         return reply
 
-    feeds = [_feed(name, settings, consuming) for name in settings.market_feeds]
+    feeds = [feed_of(name, settings, consuming) for name in settings.market_feeds]
     intakes = [Intake(feed, rank, market) for rank, feed in enumerate(feeds)]
     revoking = Revoking(consuming)
     verifier = Verifier.from_settings(auth, revoking)
@@ -67,15 +67,46 @@ def build(settings: MarketSettings, auth: AuthSettings) -> FastAPI:
     return app
 
 
-def _feed(name: str, settings: MarketSettings, link: Link) -> Feed:
+def feed_of(name: str, settings: MarketSettings, link: Link | None = None) -> Feed:
+    """Return a feed by its name; ``link`` is for what comes over the broker."""
     match name:
         case "producers":
+            assert link is not None
             return Producers(link, silence_s=settings.market_silence_s)
         case "simulated":
             return Simulated(
                 settings.market_symbols,
                 seed=settings.market_seed,
                 rate_hz=settings.market_tick_hz,
+            )
+        case "alpaca":
+            assert settings.market_alpaca_key_id is not None  # the settings saw to it
+            assert settings.market_alpaca_secret is not None
+            from tapewire.market.feeds.alpaca import alpaca
+
+            return alpaca(
+                settings.symbols_of("alpaca"),
+                key_id=settings.market_alpaca_key_id,
+                secret=settings.market_alpaca_secret,
+                silence_s=settings.market_alpaca_silence_s,
+                url=settings.market_alpaca_url,
+            )
+        case "binance":
+            from tapewire.market.feeds.binance import binance
+
+            return binance(
+                settings.symbols_of("binance"),
+                silence_s=settings.market_binance_silence_s,
+                url=settings.market_binance_url,
+            )
+        case "coinbase":
+            from tapewire.market.feeds.coinbase import coinbase
+
+            return coinbase(
+                settings.symbols_of("coinbase"),
+                channel=settings.market_coinbase_channel,
+                silence_s=settings.market_coinbase_silence_s,
+                url=settings.market_coinbase_url,
             )
         case _:
             assert settings.market_replay_file is not None  # the settings saw to it

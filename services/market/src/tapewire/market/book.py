@@ -91,14 +91,15 @@ class Book:
 def message_of(quote: Quote, now: datetime, *, snapshot: bool = False) -> MarketData:
     """Return the message that tells a quote."""
     tick = quote.tick
+    exact = tick.exact
     return MarketData.model_validate(
         {
             "id": new_id(),
             "timestamp": now,
             "symbol": tick.symbol,
-            "last": _decimals(tick.last),
-            "bid": _decimals(tick.bid),
-            "ask": _decimals(tick.ask),
+            "last": exact.last if exact else _decimals(tick.last),
+            "bid": exact.bid if exact else _decimals(tick.bid),
+            "ask": exact.ask if exact else _decimals(tick.ask),
             "volume": tick.volume,
             "change": round(quote.change, 4),
             "as_of": tick.at,

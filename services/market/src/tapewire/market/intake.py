@@ -4,12 +4,13 @@ import asyncio
 import logging
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from random import uniform
 
 from tapewire.broker import full_jitter
 from tapewire.contracts import VolatilityAlert
 from tapewire.market.bars import Bars
 from tapewire.market.book import Book
-from tapewire.market.feeds import Feed
+from tapewire.market.feeds import Feed, FeedRefused
 from tapewire.market.tick import Sieve, Tick
 from tapewire.market.volatility import Volatility
 from tapewire.service import metrics
@@ -98,6 +99,7 @@ class Intake(Background):
         waits = full_jitter(RETRY_BASE_S, RETRY_CAP_S)
         while True:
             began = asyncio.get_running_loop().time()
+            least_s = 0.0
             try:
                 await self._listen()
                 log.info("feed ended", extra=self._label)
@@ -106,17 +108,21 @@ class Intake(Background):
                 if not self._feed.reconnects_when_silent:
                     continue
                 log.warning("feed silent: connecting anew", extra=self._label)
+            except FeedRefused as refusal:
+                least_s = refusal.retry_after_s
+                told = {"fault": str(refusal), "retry_after_s": least_s}
+                log.error("feed refused", extra=self._label | told)
             except Exception as error:  # whatever a source may raise, it is tried again
                 fault = f"{type(error).__name__}: {error}"
                 log.warning("feed lost", extra=self._label | {"fault": fault})
             if asyncio.get_running_loop().time() - began > STABLE_S:
                 waits = full_jitter(RETRY_BASE_S, RETRY_CAP_S)
-            await self._wait(waits)
+            await self._wait(waits, least_s)
 
-    async def _wait(self, waits: Iterator[float]) -> None:
+    async def _wait(self, waits: Iterator[float], least_s: float) -> None:
         self.reconnects += 1
         metrics.counter(metrics.FEED_RECONNECTS).add(1, self._label)
-        await asyncio.sleep(next(waits))
+        await asyncio.sleep(max(next(waits), least_s * uniform(1.0, 1.2)))
 
     async def _listen(self) -> None:
         """Take ticks until the feed ends, is lost, or falls silent.

@@ -3,11 +3,21 @@
 import math
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from decimal import Decimal
 from enum import StrEnum
 from typing import Final
 
 FUTURE_S: Final = 60.0  # a venue's clock may run ahead of ours; further is a fault
 JUMP_CONFIRMED_BY: Final = 3  # as many ticks in a row at a new level are a new level, no fault
+
+
+@dataclass(frozen=True, slots=True)
+class Exact:
+    """Prices with the digits that a venue wrote: what is published. The sieve takes floats."""
+
+    last: Decimal
+    bid: Decimal | None
+    ask: Decimal | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +30,8 @@ class Tick:
     bid: float | None = None
     ask: float | None = None
     volume: float | None = None
+    exact: Exact | None = None
+    traded: bool = True  # False: a quote, with the last price that was told before
 
 
 class Fault(StrEnum):
@@ -68,7 +80,9 @@ class Sieve:
             return None
         if tick.at < track.at:
             return Fault.OUT_OF_ORDER
-        if self._jumps(track.last, tick.last) and not self._confirmed(track, tick.last):
+        if self._jumps(track.last, tick.last) and not (
+            tick.traded and self._confirmed(track, tick.last)
+        ):
             return Fault.JUMP
         track.last, track.at, track.odd_ones = tick.last, tick.at, 0
         return None

@@ -6,6 +6,18 @@ from typing import Protocol
 from tapewire.market.tick import Tick
 
 
+class FeedRefused(Exception):
+    """The source will not have us, for a reason that stays: credentials, a plan, a ban.
+
+    Args:
+        retry_after_s: it is pointless to come back sooner.
+    """
+
+    def __init__(self, reason: str, *, retry_after_s: float) -> None:
+        super().__init__(reason)
+        self.retry_after_s = retry_after_s
+
+
 class Feed(Protocol):
     """A source of ticks: ``async for tick in feed``.
 
