@@ -1,5 +1,6 @@
 """A producer that knows nothing of Tapewire: JSON to the exchange ``tw.ingest``, with pika.
 
+    pip install pika
     python examples/plain_pika_producer.py [user] [amqp://…]
 
 A confirm says that the broker has the event. What the ingest then makes of it (accepted, duplicate,

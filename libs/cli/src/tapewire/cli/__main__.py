@@ -2,8 +2,17 @@
 
 import sys
 
-from tapewire.cli.app import app
-from tapewire.cli.console import Failure, fail
+try:
+    from tapewire.cli.app import app
+    from tapewire.cli.console import Failure, fail
+except ModuleNotFoundError as missing:
+    if (missing.name or "").startswith("tapewire"):
+        raise
+    # An SDK's dependencies are few on purpose; the command's are those of the fleet.
+    sys.exit(
+        f"tapewire: {missing.name} is not installed. The command comes with the extra: "
+        "pip install '.[fleet]'"
+    )
 
 
 def main() -> None:

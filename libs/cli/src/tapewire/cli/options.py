@@ -43,15 +43,16 @@ def the_fleet(run_dir: Path | None, *, as_json: bool = False) -> Fleet:
         raise Failure(str(error), remedy=remedy, code=3, as_json=as_json) from None
 
 
-def duration(text: str) -> timedelta:
+def duration(text: str, option: str | None = None) -> timedelta:
     """Reads `90s`, `10m`, `8h`, `1d`, or a bare number of seconds.
 
     Raises:
-        typer.BadParameter: it is none of these.
+        typer.BadParameter: it is none of these; names ``option``.
     """
     parts = re.fullmatch(r"(\d+)([smhd]?)", text.strip())
     if not parts or int(parts[1]) == 0:
-        raise typer.BadParameter(f"{text!r} is not a duration such as 90s, 10m, 8h or 1d")
+        words = f"{text!r} is not a duration such as 90s, 10m, 8h or 1d"
+        raise typer.BadParameter(words, param_hint=option)
     return timedelta(**{UNITS[parts[2] or "s"]: int(parts[1])})
 
 

@@ -57,7 +57,7 @@ def token(
         raise Failure(
             f"unknown scope: {', '.join(unknown)}", remedy=f"Scopes: {known}", as_json=as_json
         )
-    ttl_s = duration(ttl).total_seconds()
+    ttl_s = duration(ttl, "--ttl").total_seconds()
     secret = os.environ.get("TAPEWIRE_JWT_SECRET")
     if not secret:
         secret = the_fleet(run_dir, as_json=as_json).jwt_secret
