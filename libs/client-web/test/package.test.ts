@@ -1,5 +1,5 @@
-import { execFileSync } from "node:child_process";
-import { cpSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { execFileSync, spawnSync } from "node:child_process";
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -26,3 +26,37 @@ it("loads_in_node_and_brings_what_stands_in_for_a_websocket", async () => {
   expect(new WebSocketClient({ url: "ws://edge/ws", getToken: () => "t" }).info.state).toBe("idle");
   expect(readdirSync(join(directory, "dist/fallback"))).toContain("index.js");
 });
+
+// What the blocks of the README take for granted, and what their dots stand for.
+const GIVEN = `import type { WebSocketClient as Given } from "@tapewire/client";
+declare global {
+  function fetchToken(): Promise<string>;
+  function getToken(): Promise<string>;
+}
+`;
+const DOTS = [
+  ["ack: true, … }", "ack: true }"],
+  ["  …\n", "  return <p onClick={() => acknowledge(items[0]!.id)}>{unreadCount}</p>;\n"],
+] as const;
+
+it("is_what_the_readme_says_to_whoever_writes_it_down", () => {
+  const modules = join(directory, "node_modules");
+  mkdirSync(join(modules, "@tapewire"), { recursive: true });
+  symlinkSync(directory, join(modules, "@tapewire", "client"));
+  for (const name of ["@types", "react"]) symlinkSync(fileURLToPath(new URL(`../../../node_modules/${name}`, import.meta.url)), join(modules, name));
+  let readme = readFileSync(join(SOURCE, "README.md"), "utf8");
+  for (const [dots, words] of DOTS) {
+    expect(readme).toContain(dots);
+    readme = readme.replace(dots, words);
+  }
+  const blocks = [...readme.matchAll(/```(tsx?)\n(.*?)```/gs)];
+  expect(blocks).toHaveLength(4);
+  const files = blocks.map(([, kind, code], number) => {
+    const client = /const client =/.test(code!) ? "" : "declare const client: Given;\n";
+    writeFileSync(join(directory, `block-${number}.${kind}`), GIVEN + client + code);
+    return `block-${number}.${kind}`;
+  });
+  const options = "--noEmit --strict --target es2022 --module esnext --moduleResolution bundler --jsx react-jsx --types node";
+  const tsc = fileURLToPath(new URL("../../../node_modules/.bin/tsc", import.meta.url));
+  expect(spawnSync(tsc, [...options.split(" "), ...files], { cwd: directory, encoding: "utf8" }).stdout).toBe("");
+}, 120_000);
