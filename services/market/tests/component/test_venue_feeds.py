@@ -163,7 +163,7 @@ async def test_a_refused_handshake_is_a_refusal_or_a_loss(venue, caplog, status,
         url = f"ws://127.0.0.1:{listening.sockets[0].getsockname()[1]}/"
         async with taking(venue, url) as (_, intake):
             await until(lambda: intake.reconnects >= 1)
-    (told,) = [r for r in caplog.records if r.message.startswith("feed ")]
+    told = next(r for r in caplog.records if r.message.startswith("feed "))
     assert told.message == kind
     assert str(status) in told.fault
 
