@@ -19,7 +19,7 @@ from engines.attached import attach
 from faults import campaign
 from faults.cluster import ClusterFleet
 from faults.faults_table import CLUSTER_FAULTS, FAULTS, named
-from faults.world import World
+from faults.world import CAMPAIGN_CAST, World
 
 QUICK = {
     # Half-open sockets and forgotten acks are noticed in seconds, so that rounds are short.
@@ -74,7 +74,8 @@ def main() -> int:
 
 async def _strike(fleet, directory, faults, arguments) -> campaign.Outcome:
     name = f"u{secrets.token_hex(2)}"
-    world = World(fleet, directory, name=name, seed=arguments.seed, crowd=arguments.crowd)
+    more = {"name": name, "seed": arguments.seed, "crowd": arguments.crowd}
+    world = World(fleet, directory, cast=CAMPAIGN_CAST, **more)
     await world.open()
     code = subprocess.run(  # noqa: ASYNC221
         ("git", "rev-parse", "--short", "HEAD"), capture_output=True, text=True, check=False

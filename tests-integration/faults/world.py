@@ -55,6 +55,9 @@ CAST = (
     Role(ProcessDevice, "killed", "program"),
     Role(SdkDevice, "botted", "person"),
     Role(SdkDevice, "botted", "bot", own=True),
+)
+CAMPAIGN_CAST = (
+    *CAST,
     Role(SdkDevice, "office", "stream", more={"way": "sse"}),
     Role(SdkDevice, "office", "polls", own=True, more={"way": "long-poll"}),
     Role(NodeDevice, "node", "page"),
