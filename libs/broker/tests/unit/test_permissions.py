@@ -2,6 +2,8 @@
 
 import base64
 import hashlib
+import io
+import json
 import re
 from pathlib import Path
 
@@ -153,3 +155,10 @@ def test_the_hash_is_rabbitmqs_salted_sha256():
     salt, digest = b"salt", hashlib.sha256(b"saltpw").digest()
     assert base64.b64decode(password_hash("pw", salt)) == salt + digest
     assert password_hash("pw") != password_hash("pw")
+
+
+def test_users_without_a_password_are_left_out_and_named(monkeypatch, capsys):
+    monkeypatch.setattr("sys.stdin", io.StringIO('{"edge": "secret"}'))
+    document = json.loads(main(["--passwords"]))
+    assert [user["name"] for user in document["users"]] == ["edge"]
+    assert "ingest" in capsys.readouterr().err

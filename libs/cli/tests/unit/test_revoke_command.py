@@ -76,6 +76,10 @@ def test_a_users_tokens_up_to_a_time(edge, revoke):
     assert body == {"userId": "alice", "issuedBefore": "2026-03-02T09:00:00+00:00", "final": True}
 
 
+def test_a_wrong_duration_names_its_option(revoke):
+    assert "--longest" in revoke("--user", "alice", "--longest", "soon").output
+
+
 def test_an_edges_refusal_is_told(revoke):
     result = revoke("--user", "nobody")
     assert isinstance(result.exception, Failure)

@@ -270,8 +270,13 @@ def main(arguments: Sequence[str]) -> str:
     """Return what the command line asks for."""
     if list(arguments) == ["--table"]:
         return table()
-    passwords = list(arguments) == ["--passwords"]
-    document = definitions(json.load(sys.stdin)) if passwords else template()
+    if list(arguments) == ["--passwords"]:
+        passwords = json.load(sys.stdin)
+        document = definitions(passwords)
+        if left_out := [user for user in USERS if user not in passwords]:
+            print(f"left out, having no password: {', '.join(left_out)}", file=sys.stderr)
+    else:
+        document = template()
     return json.dumps(document, indent=1) + "\n"
 
 

@@ -157,12 +157,14 @@ async def peeked(amqp: str, user: str, client: str | None, limit: int) -> tuple[
     async with inspection.connected(amqp) as connection:
         found = await inspection.counted(connection, [queue])
         if not found:
-            whose = user if client is None else f"{user}'s program {client}"
-            raise Failure(
-                f"{whose} has no inbox",
-                remedy="One is opened with their first critical alert, or when they first connect.",
-                code=4,
-            )
+            if client is None:
+                whose, opened = user, "with their first critical alert, or when they first connect"
+            else:
+                whose, opened = (
+                    f"{user}'s program {client}",
+                    "when it first connects with inbox=own",
+                )
+            raise Failure(f"{whose} has no inbox", remedy=f"One is opened {opened}.", code=4)
         box = found[0]
         await ask_holders(connection, found)
         if box.consumers and box.unacked is None:

@@ -89,7 +89,7 @@ def revoke(
     if issued_before is not None:
         asked["issuedBefore"] = issued_before.isoformat()
     if longest is not None:
-        asked["expiresAt"] = (datetime.now(UTC) + duration(longest)).isoformat()
+        asked["expiresAt"] = (datetime.now(UTC) + duration(longest, "--longest")).isoformat()
     said: dict[str, Any] = _ask("POST", edge, operator, run_dir, as_json, asked)
     if as_json:
         print_json(said)
