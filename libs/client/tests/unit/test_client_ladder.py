@@ -44,6 +44,26 @@ def test_a_refusal_does_not_stop_while_there_is_another_way() -> None:
     assert [fail(ladder, status(403)).stop is None for _ in range(4)] == [True, True, True, False]
 
 
+@pytest.mark.parametrize("away", [status(502), CUT, TimeoutError()])
+@pytest.mark.parametrize("refused", ["websocket", "sse", "long-poll"])
+def test_a_proxy_that_refuses_one_way_ends_nothing_while_the_edge_is_away(
+    away: Exception, refused: str
+) -> None:
+    ladder = Ladder()
+    for _ in range(40):
+        error = status(403) if ladder.way == refused else away
+        assert fail(ladder, error).stop is None
+
+
+def test_refusals_from_before_it_worked_count_no_more() -> None:
+    ladder = Ladder()
+    for _ in range(3):
+        fail(ladder, status(403))
+    assert ladder.way == "long-poll"
+    ladder.opened()
+    assert fail(ladder, status(403)).stop is None
+
+
 @pytest.mark.parametrize(
     "error",
     [

@@ -10,6 +10,7 @@ from tapewire.client.endings import Ending
 Way = Literal["websocket", "sse", "long-poll"]
 
 AFTER: Final = 2  # WebSockets in a row that were blocked, until a stream is tried
+TRIES: Final = AFTER + 2  # by a stream and by polls, then all have been tried
 FIRST_LOOK_S: Final = 1.0  # for WebSocket again: perhaps something was away for a moment only
 LOOK_EVERY_S: Final = 300.0
 _SERVICE: Final = frozenset({401, 408, 429, 500, 503, 504})  # of a service, or of its proxy for it
@@ -26,30 +27,38 @@ class Ladder:
         self.way: Way = "websocket"
         self._climbs = climbs
         self._blocked = 0
-        self._first: Ending | None = None
+        self._refusals: list[Ending] = []  # since a way was open, of each that was told to stop
 
     def opened(self) -> None:
         """Note that the way led to a welcome."""
         self._blocked = 0
+        self._refusals = []
 
     def back(self) -> None:
         """Try WebSocket next."""
-        self.way, self._blocked = "websocket", 0
+        self.way, self._blocked, self._refusals = "websocket", 0, []
 
     def failed(self, error: BaseException, ending: Ending) -> Ending:
-        """Note that a try did not come to a welcome; return what that amounts to."""
+        """Note that a try did not come to a welcome; return what that amounts to.
+
+        It is over when every way was refused. A way without an answer, or whose proxy had none from
+        the edge, may be open the next time, whatever became of the others.
+        """
         if not self._climbs or not is_blocked(error):
             return ending
+        if ending.stop is not None:
+            self._refusals.append(ending)
         if self.way == "websocket":
             self._blocked += 1
-            self._first = ending
             if self._blocked >= AFTER:
                 self.way = "sse"
         elif self.way == "sse":
             self.way = "long-poll"
         else:
+            refusals = self._refusals
             self.back()
-            return self._first or ending
+            if len(refusals) == TRIES:
+                return refusals[0]
         return replace(ending, stop=None)
 
 
