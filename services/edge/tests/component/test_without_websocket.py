@@ -89,6 +89,7 @@ class Client:
 
 class Streaming(Client):
     name = "sse"
+    pings = 0
 
     async def open(self):
         request = self.http.build_request("GET", f"{self.edge.http}/v1/stream", params=self.query)
@@ -111,6 +112,7 @@ class Streaming(Client):
             event = {}
 
     async def _event(self, event):
+        self.pings += event.get("event") == "ping"
         match event.get("event"):
             case "ping" if self.proves:
                 await self.post(received=event["data"])
@@ -413,6 +415,17 @@ async def test_silent_client_is_closed_4003_and_a_posting_one_is_not(world, kind
         with pytest.raises(Refused) as refused:
             await client.again()
         assert refused.value.code == 1006
+
+
+async def test_a_stream_that_has_proved_everything_is_asked_for_a_sign_of_life_again(world, opened):
+    edge = await world.edge(edge_heartbeat_interval_s=0.5, edge_heartbeat_grace_s=5.0)
+    client = await opened(Streaming, edge)
+    client.proves = False
+    for beat in range(1, 4):
+        await client.next("heartbeat")
+        await world.until(lambda beat=beat: client.pings >= beat)
+        await client.post()  # with the newest number, as the SDKs do: the heartbeat's own
+    assert client.code is None
 
 
 async def test_what_ended_is_forgotten_after_a_while(world, opened):

@@ -29,6 +29,7 @@ class Journal:
     Attributes:
         size: bytes of the entries that it keeps.
         newest: the number of the last entry written.
+        pings: how many were written; ``asked``: the number whose receipt the newest wants proved.
         end: set once nothing more will be written.
     """
 
@@ -37,6 +38,8 @@ class Journal:
         self._pings: deque[tuple[int, bytes]] = deque()
         self.size = 0
         self.newest = 0
+        self.pings = 0
+        self.asked = 0
         self.end: End | None = None
 
     def __len__(self) -> int:
@@ -53,16 +56,13 @@ class Journal:
                     self._entries.append(Entry(self.newest, body))
                 case Ping(payload):
                     self._pings.append((self.newest, payload))
+                    self.pings += 1
+                    self.asked = self.newest
 
     def close(self, code: int, reason: str) -> None:
         """Write nothing more."""
         if self.end is None:
             self.end = End(code, reason)
-
-    @property
-    def asked(self) -> int:
-        """The number whose receipt the newest ping wants proved; 0 when none does."""
-        return self._pings[-1][0] if self._pings else 0
 
     def first(self, most_bytes: int) -> list[Entry]:
         """Return the oldest entries, together no larger than ``most_bytes``, but at least one."""

@@ -39,7 +39,7 @@ class StreamWire(HttpWire):
 
     def __init__(self) -> None:
         super().__init__()
-        self._asked = 0
+        self._pings = 0
 
     def write(self, frames: bytes) -> None:
         """Take whole frames."""
@@ -57,9 +57,9 @@ class StreamWire(HttpWire):
             self.due.set()
             return b"".join(parts), False
         self.lag(False)
-        if journal.asked > self._asked:
-            self._asked = journal.asked
-            parts.append(b"event: ping\ndata: %d\n\n" % self._asked)
+        if journal.pings > self._pings:  # what was proved before, too: it asks for a sign of life
+            self._pings = journal.pings
+            parts.append(b"event: ping\ndata: %d\n\n" % journal.asked)
         if journal.end is not None:
             parts.append(_close(journal.end))
         return b"".join(parts), journal.end is not None
