@@ -19,6 +19,7 @@ ONLY_AFTER_TROUBLE = {
     "tapewire_edge_gaps_total",  # a device that missed more than a hundred
     "tapewire_edge_resent_total",  # nobody acknowledges for 30 s
     "tapewire_market_bad_ticks_total",
+    "tapewire_market_feed_gaps_total",  # a venue that leaves numbers out
     "tapewire_market_feed_reconnects_total",
     "tapewire_rate_limited_total",
     "tapewire_risk_repeats_total",  # nobody acknowledges for a minute
